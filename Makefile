@@ -1,0 +1,28 @@
+# The front door. Everything here works on a fresh machine with Rust and make.
+
+.PHONY: help check test lint doc review pin
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+check: ## check every fixture against every law, and print the table
+	cargo run --release --quiet -- check
+
+test: ## run every test
+	cargo test --workspace
+
+lint: ## formatting, clippy, documentation; warnings are errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+doc: ## build the book and say where it is
+	cargo doc --workspace --no-deps
+	@echo "open target/doc/mlock_spec/index.html"
+
+review: ## take over changed snapshots, to be read as a diff
+	INSTA_UPDATE=always INSTA_FORCE_PASS=1 cargo test -p mlock-refinement
+	git diff --stat
+
+pin: ## write the sizes of the searched spaces into the fixtures
+	cargo run --release --quiet -- pin

@@ -1,0 +1,272 @@
+//! What is known of a program without running it: where jumps lead, which variables are still
+//! needed, how many pages a CPU can hold at once, which call an instruction belongs to.
+//!
+//! Dead variables are zeroed at every step, so that two states differ only in what can still matter.
+
+use super::lock::{Class, Scope};
+use super::op::{Expr, Op, Pc, Program, Reg, Source};
+
+impl Op {
+    /// Where the instruction may go on other than at the next one.
+    pub(super) fn target(&self) -> Option<Pc> {
+        match self {
+            Op::Jump(pc)
+            | Op::Branch(_, pc)
+            | Op::TryAcquire(_, _, pc)
+            | Op::GetPageUnlessZero(_, pc) => Some(*pc),
+            _ => None,
+        }
+    }
+
+    pub(super) fn target_mut(&mut self) -> Option<&mut Pc> {
+        match self {
+            Op::Jump(pc)
+            | Op::Branch(_, pc)
+            | Op::TryAcquire(_, _, pc)
+            | Op::GetPageUnlessZero(_, pc) => Some(pc),
+            _ => None,
+        }
+    }
+
+    /// Every place the instruction at `pc` may go on at.
+    fn successors(&self, pc: Pc) -> impl Iterator<Item = Pc> + use<> {
+        let next = (!matches!(self, Op::Jump(_))).then_some(pc + 1);
+        next.into_iter().chain(self.target())
+    }
+
+    /// The variables it reads.
+    fn uses(&self) -> Vec<Reg> {
+        let mut out = Vec::new();
+        match self {
+            Op::Set(_, e)
+            | Op::Branch(e, _)
+            | Op::GetPage(e)
+            | Op::GetPageUnlessZero(e, _)
+            | Op::PutPage(e, _)
+            | Op::PutSplitRef(e, _)
+            | Op::Free(e)
+            | Op::TestSet(_, e, _)
+            | Op::TestClear(_, e, _)
+            | Op::SetFlag(_, e)
+            | Op::ModNrMlock(e)
+            | Op::GetSplitRef(e)
+            | Op::ClearTailFlags(e)
+            | Op::ClearCompound(e)
+            | Op::ClearPte(_, e, _) => e.regs(&mut out),
+            Op::Acquire(lock, _) | Op::TryAcquire(lock, _, _) | Op::Release(lock) => {
+                lock.index.regs(&mut out);
+            }
+            Op::SetTailFlags(a, b) => {
+                a.regs(&mut out);
+                b.regs(&mut out);
+            }
+            Op::Load(_, source) => source.regs(&mut out),
+            Op::BugOn(found, source, bad) => {
+                bad.regs(&mut out);
+                out.retain(|reg| reg != found);
+                source.regs(&mut out);
+            }
+            Op::Jump(_)
+            | Op::Enter(_)
+            | Op::Leave(_)
+            | Op::SetPmd(..)
+            | Op::FillTable(..)
+            | Op::ClearHugePmd(..)
+            | Op::CopyPmd(..)
+            | Op::SetVmLocked(..) => {}
+        }
+        out
+    }
+
+    /// The variable it sets.
+    pub(super) fn defines(&self) -> Option<Reg> {
+        match self {
+            Op::Set(reg, _)
+            | Op::Load(reg, _)
+            | Op::BugOn(reg, ..)
+            | Op::TestSet(_, _, reg)
+            | Op::TestClear(_, _, reg)
+            | Op::PutPage(_, reg)
+            | Op::PutSplitRef(_, reg)
+            | Op::ClearPte(_, _, reg)
+            | Op::ClearHugePmd(_, _, reg) => Some(*reg),
+            _ => None,
+        }
+    }
+
+    /// The change in how many pages of `what` this CPU holds: if it goes on, and if it jumps.
+    fn holding(&self, what: PageHold) -> (i32, i32) {
+        match (what, self) {
+            (PageHold::Lock(class), Op::Acquire(lock, _)) if lock.class == class => (1, 1),
+            (PageHold::Lock(class), Op::TryAcquire(lock, ..)) if lock.class == class => (1, 0),
+            (PageHold::Lock(class), Op::Release(lock)) if lock.class == class => (-1, -1),
+            (PageHold::Pin, Op::GetPage(_) | Op::ClearPte(..) | Op::ClearHugePmd(..)) => (1, 1),
+            (PageHold::Pin, Op::GetPageUnlessZero(..)) => (1, 0),
+            (PageHold::Pin, Op::PutPage(..)) => (-1, -1),
+            _ => (0, 0),
+        }
+    }
+}
+
+impl Source {
+    fn regs(&self, out: &mut Vec<Reg>) {
+        match self {
+            Source::Flag(_, e)
+            | Source::PageLocked(e)
+            | Source::PageCompound(e)
+            | Source::NrPages(e)
+            | Source::Mapcount(e)
+            | Source::PmdAt(_, e)
+            | Source::PtePresent(_, e)
+            | Source::VmLocked(_, e) => Expr::regs(e, out),
+            Source::Pmd(..) | Source::VmLockedIn(_) => {}
+        }
+    }
+}
+
+/// A way to hold a page that is kept with the holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PageHold {
+    /// A per-page lock.
+    Lock(Class),
+    /// A reference.
+    Pin,
+}
+
+impl PageHold {
+    /// Every way there is.
+    pub(super) fn all() -> impl Iterator<Item = PageHold> {
+        let locks = Class::ALL.into_iter().filter(|c| c.scope() == Scope::Page);
+        locks.map(PageHold::Lock).chain([PageHold::Pin])
+    }
+}
+
+/// What each place of a program needs to know.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// For each instruction, and the end, the variables whose storage nobody needs any more.
+    pub(super) dead: Vec<Vec<Reg>>,
+    /// For each variable, a storage class: variables of one class are never needed together.
+    pub(super) slot: Vec<usize>,
+    /// For each instruction, and the end, the call it belongs to.
+    pub(super) call: Vec<Option<u8>>,
+}
+
+impl Facts {
+    pub(super) fn of(program: &Program) -> Facts {
+        let live = live(program);
+        let slot = slots(program, &live);
+        let dead = live.iter().map(|here| dead(here, &slot)).collect();
+        Facts {
+            dead,
+            slot,
+            call: calls(program),
+        }
+    }
+}
+
+/// How many pages a CPU holds in this way at most.
+pub(super) fn most_held(program: &Program, what: PageHold) -> usize {
+    let mut held: Vec<Option<i32>> = vec![None; program.code.len() + 1];
+    let mut most = 0;
+    let mut work = vec![(0 as Pc, 0)];
+    while let Some((pc, count)) = work.pop() {
+        let known = &mut held[usize::from(pc)];
+        if known.is_some_and(|k| k >= count) || count > 8 {
+            continue;
+        }
+        *known = Some(count);
+        most = most.max(count);
+        if let Some(instr) = program.code.get(usize::from(pc)) {
+            let (on, jump) = instr.op.holding(what);
+            if !matches!(instr.op, Op::Jump(_)) {
+                work.push((pc + 1, count + on));
+            }
+            work.extend(instr.op.target().map(|to| (to, count + jump)));
+        }
+    }
+    most.unsigned_abs() as usize
+}
+
+fn live(program: &Program) -> Vec<Vec<bool>> {
+    let len = program.code.len();
+    let mut live = vec![vec![false; program.regs.len()]; len + 1];
+    let mut changed = true;
+    while changed {
+        changed = false;
+        for pc in (0..len).rev() {
+            let op = &program.code[pc].op;
+            let mut here = vec![false; program.regs.len()];
+            for to in op.successors(pc as Pc) {
+                for (mine, theirs) in here.iter_mut().zip(&live[usize::from(to)]) {
+                    *mine |= theirs;
+                }
+            }
+            if let Some(reg) = op.defines() {
+                here[usize::from(reg.0)] = false;
+            }
+            for reg in op.uses() {
+                here[usize::from(reg.0)] = true;
+            }
+            if here != live[pc] {
+                live[pc] = here;
+                changed = true;
+            }
+        }
+    }
+    live
+}
+
+/// Gives each variable the first storage class of its kind that no variable needed with it has.
+fn slots(program: &Program, live: &[Vec<bool>]) -> Vec<usize> {
+    let regs = program.regs.len();
+    let mut together = vec![vec![false; regs]; regs];
+    for (pc, instr) in program.code.iter().enumerate() {
+        // A variable is in storage from the moment it is set, even if nobody reads it.
+        let mut here = live[pc + 1].clone();
+        if let Some(reg) = instr.op.defines() {
+            here[usize::from(reg.0)] = true;
+        }
+        let needed: Vec<usize> = (0..regs).filter(|&r| here[r]).collect();
+        for &a in &needed {
+            for &b in &needed {
+                together[a][b] = true;
+            }
+        }
+    }
+    let mut slot: Vec<usize> = Vec::with_capacity(regs);
+    for (reg, info) in program.regs.iter().enumerate() {
+        let kind = info.kind;
+        let clash = |s: usize| {
+            (0..reg).any(|r| slot[r] == s && (together[r][reg] || program.regs[r].kind != kind))
+        };
+        let free = (0..).find(|&s| !clash(s)).unwrap_or(reg);
+        slot.push(free);
+    }
+    slot
+}
+
+/// One variable for each storage class that no living variable is in.
+fn dead(live: &[bool], slot: &[usize]) -> Vec<Reg> {
+    let needed = |s: usize| (0..live.len()).any(|r| live[r] && slot[r] == s);
+    let first = |reg: usize| slot.iter().position(|&s| s == slot[reg]) == Some(reg);
+    (0..slot.len())
+        .filter(|&r| first(r) && !needed(slot[r]))
+        .map(|r| Reg(r as u16))
+        .collect()
+}
+
+fn calls(program: &Program) -> Vec<Option<u8>> {
+    let mut current = None;
+    let mut calls = Vec::with_capacity(program.code.len() + 1);
+    for instr in &program.code {
+        calls.push(current);
+        match instr.op {
+            Op::Enter(call) => current = Some(call),
+            Op::Leave(_) => current = None,
+            _ => {}
+        }
+    }
+    calls.push(None);
+    calls
+}

@@ -1,0 +1,328 @@
+//! The instruction set, as data.
+
+use super::lock::{Class, Mode};
+use super::world::{Area, Pmd};
+use serde::{Deserialize, Serialize};
+use std::ops::{Add, BitAnd, Neg, Not, Sub};
+
+/// The index of an instruction.
+pub type Pc = u16;
+
+/// A local variable of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Reg(pub u16);
+
+/// What a local variable may hold, which decides its width in a packed state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RegKind {
+    /// 0 or 1.
+    Flag,
+    /// A page-table state ([`Pmd`]) or another number below 8.
+    Small,
+    /// An address or page number, up to one huge page past the end.
+    Page,
+    /// A signed number of pages, at most one huge page and one either way.
+    Count,
+}
+
+/// A name and a kind for a local variable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegInfo {
+    /// The name in the kernel's source, where it has one.
+    pub name: String,
+    /// What it holds.
+    pub kind: RegKind,
+}
+
+/// A computation on local variables alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expr {
+    /// A number.
+    Const(i64),
+    /// The value of a local variable.
+    Reg(Reg),
+    /// A sum.
+    Add(Box<Expr>, Box<Expr>),
+    /// A difference.
+    Sub(Box<Expr>, Box<Expr>),
+    /// Bitwise and.
+    And(Box<Expr>, Box<Expr>),
+    /// Bitwise complement.
+    Not(Box<Expr>),
+    /// 1 if equal, otherwise 0.
+    Eq(Box<Expr>, Box<Expr>),
+    /// 1 if less, otherwise 0.
+    Lt(Box<Expr>, Box<Expr>),
+}
+
+impl Expr {
+    /// 1 if both are equal, otherwise 0.
+    pub fn is(self, other: impl Into<Expr>) -> Expr {
+        Expr::Eq(Box::new(self), Box::new(other.into()))
+    }
+
+    /// 1 if less than `other`, otherwise 0.
+    pub fn less_than(self, other: impl Into<Expr>) -> Expr {
+        Expr::Lt(Box::new(self), Box::new(other.into()))
+    }
+
+    /// 1 if zero, otherwise 0.
+    pub fn is_zero(self) -> Expr {
+        self.is(0)
+    }
+
+    /// Every local variable the expression reads.
+    pub(super) fn regs(&self, out: &mut Vec<Reg>) {
+        match self {
+            Expr::Const(_) => {}
+            Expr::Reg(reg) => out.push(*reg),
+            Expr::Not(a) => a.regs(out),
+            Expr::Add(a, b)
+            | Expr::Sub(a, b)
+            | Expr::And(a, b)
+            | Expr::Eq(a, b)
+            | Expr::Lt(a, b) => {
+                a.regs(out);
+                b.regs(out);
+            }
+        }
+    }
+}
+
+impl Reg {
+    /// The variable's value, as an expression.
+    pub fn get(self) -> Expr {
+        Expr::Reg(self)
+    }
+
+    /// 1 if it equals `other`, otherwise 0.
+    pub fn is(self, other: impl Into<Expr>) -> Expr {
+        self.get().is(other)
+    }
+}
+
+impl From<Reg> for Expr {
+    fn from(reg: Reg) -> Expr {
+        Expr::Reg(reg)
+    }
+}
+
+impl From<i64> for Expr {
+    fn from(value: i64) -> Expr {
+        Expr::Const(value)
+    }
+}
+
+impl From<i32> for Expr {
+    fn from(value: i32) -> Expr {
+        Expr::Const(value.into())
+    }
+}
+
+impl From<u16> for Expr {
+    fn from(value: u16) -> Expr {
+        Expr::Const(value.into())
+    }
+}
+
+impl From<Pmd> for Expr {
+    fn from(value: Pmd) -> Expr {
+        Expr::Const(value as i64)
+    }
+}
+
+macro_rules! binary {
+    ($($trait:ident $method:ident $case:ident),*) => {$(
+        impl<T: Into<Expr>> $trait<T> for Expr {
+            type Output = Expr;
+            fn $method(self, other: T) -> Expr {
+                Expr::$case(Box::new(self), Box::new(other.into()))
+            }
+        }
+        impl<T: Into<Expr>> $trait<T> for Reg {
+            type Output = Expr;
+            fn $method(self, other: T) -> Expr {
+                self.get().$method(other)
+            }
+        }
+    )*};
+}
+binary!(Add add Add, Sub sub Sub, BitAnd bitand And);
+
+impl Neg for Reg {
+    type Output = Expr;
+    fn neg(self) -> Expr {
+        Expr::Const(0) - self
+    }
+}
+
+impl Not for Reg {
+    type Output = Expr;
+    fn not(self) -> Expr {
+        Expr::Not(Box::new(self.get()))
+    }
+}
+
+/// A lock, with the page it belongs to possibly computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockRef {
+    /// The class.
+    pub class: Class,
+    /// The address space, the region's first page, or the page; 0 for a global lock.
+    pub index: Expr,
+}
+
+/// A page flag that programs test and set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Flag {
+    /// `PG_mlocked`.
+    Mlocked,
+    /// `PG_lru`: the page is on a list of the page replacement.
+    Lru,
+}
+
+impl Flag {
+    /// The middle of the kernel's accessor names: `Page…`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Flag::Mlocked => "Mlocked",
+            Flag::Lru => "LRU",
+        }
+    }
+}
+
+/// Something in shared memory that one load can fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// A page flag: 0 or 1.
+    Flag(Flag, Expr),
+    /// `PageLocked()`: whether any CPU holds the page lock.
+    PageLocked(Expr),
+    /// `PageCompound()`: whether the page is a head or a tail.
+    PageCompound(Expr),
+    /// `hpage_nr_pages()`: base pages; a bug on a tail (`VM_BUG_ON` in `PageTransHuge`).
+    NrPages(Expr),
+    /// `page_mapcount()`: how many address spaces map the page.
+    Mapcount(Expr),
+    /// The page-middle-directory entry of an address space for a region ([`Pmd`]).
+    Pmd(u8, u16),
+    /// As `Pmd`, for the region of a computed address.
+    PmdAt(u8, Expr),
+    /// Whether the pte for an address is present.
+    PtePresent(u8, Expr),
+    /// Whether the area around an address has `VM_LOCKED`.
+    VmLocked(u8, Expr),
+    /// Whether any address of a range has `VM_LOCKED`.
+    VmLockedIn(Area),
+}
+
+/// One instruction: one atomic action on shared memory, or local work that takes no step of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Op {
+    /// Local: assigns a variable.
+    Set(Reg, Expr),
+    /// Local: goes on elsewhere.
+    Jump(Pc),
+    /// Local: goes on with the next instruction if the value is not 0, otherwise elsewhere.
+    Branch(Expr, Pc),
+
+    /// Begins the call with this number.
+    Enter(u8),
+    /// Ends the call with this number.
+    Leave(u8),
+
+    /// Waits for a lock and takes it.
+    Acquire(LockRef, Mode),
+    /// Takes a lock if that is possible at once; otherwise goes on elsewhere.
+    TryAcquire(LockRef, Mode, Pc),
+    /// Gives a lock back; a bug if this CPU does not hold it.
+    Release(LockRef),
+
+    /// Takes a reference on a page that is known to have one.
+    GetPage(Expr),
+    /// Takes a reference if the page has one already; otherwise goes on elsewhere.
+    GetPageUnlessZero(Expr, Pc),
+    /// Drops a reference; the variable becomes 1 if it was the last one of the page's folio.
+    PutPage(Expr, Reg),
+    /// Drops the reference that a split took on a tail; the variable becomes 1 if it was the last.
+    PutSplitRef(Expr, Reg),
+    /// Gives a page without references back to the allocator, with the folio it heads.
+    Free(Expr),
+
+    /// Fetches a value.
+    Load(Reg, Source),
+    /// A `BUG_ON()`: fetches a value and stops this run if the condition on it is not 0.
+    BugOn(Reg, Source, Expr),
+    /// Sets a page flag and fetches its old value, at once.
+    TestSet(Flag, Expr, Reg),
+    /// Clears a page flag and fetches its old value, at once.
+    TestClear(Flag, Expr, Reg),
+    /// Sets a page flag.
+    SetFlag(Flag, Expr),
+    /// Adds to `NR_MLOCK`, in base pages.
+    ModNrMlock(Expr),
+
+    /// A split takes a reference on a tail.
+    GetSplitRef(Expr),
+    /// A split clears all flags of a tail, `PG_tail` and `PG_locked` among them.
+    ClearTailFlags(Expr),
+    /// A split sets a former tail's flags from what it read of the head's: from here on the page
+    /// speaks for itself. The value is that of `PG_mlocked`.
+    SetTailFlags(Expr, Expr),
+    /// `ClearPageCompound()`: the head's size becomes one base page.
+    ClearCompound(Expr),
+
+    /// Sets the page-middle-directory entry of an address space for a region.
+    SetPmd(u8, u16, Pmd),
+    /// Replaces a huge entry by a table that maps every page of the region.
+    FillTable(u8, u16),
+    /// Clears a pte and drops the page's mapcount; the variable becomes 1 if that was the last
+    /// mapping. The entry's reference on the page passes to this CPU.
+    ClearPte(u8, Expr, Reg),
+    /// Clears a huge entry and drops the page's mapcount; the variable becomes 1 if that was the
+    /// last mapping. The entry's reference on the page passes to this CPU.
+    ClearHugePmd(u8, u16, Reg),
+    /// Copies a huge entry or a table from one address space to another.
+    CopyPmd(u8, u8, u16),
+    /// Sets or clears `VM_LOCKED` for a range.
+    SetVmLocked(Area, bool),
+}
+
+impl Op {
+    /// The class of lock it takes, if it takes one.
+    pub fn takes(&self) -> Option<Class> {
+        match self {
+            Op::Acquire(lock, _) | Op::TryAcquire(lock, _, _) => Some(lock.class),
+            _ => None,
+        }
+    }
+
+    /// Whether the instruction touches nothing that others can see, and so takes no step of its own.
+    pub fn is_local(&self) -> bool {
+        matches!(self, Op::Set(..) | Op::Jump(_) | Op::Branch(..))
+    }
+}
+
+/// An instruction with its place in the kernel's source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instr {
+    /// What it does.
+    pub op: Op,
+    /// A name that is unique in its program and survives edits elsewhere: function and action.
+    pub label: String,
+    /// The kernel function it belongs to.
+    pub function: String,
+    /// How many functions deep it is, from the system call down.
+    pub depth: u8,
+    /// The commit, version or mail it was read in.
+    pub cite: String,
+}
+
+/// What one CPU runs: one call after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    /// The instructions. Running off the end is the end.
+    pub code: Vec<Instr>,
+    /// The local variables.
+    pub regs: Vec<RegInfo>,
+}

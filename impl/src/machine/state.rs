@@ -1,0 +1,176 @@
+//! Reading a packed state: the questions that kernel functions, the abstraction and drawings ask.
+
+use super::dataflow::PageHold;
+use super::exec::Machine;
+use super::layout::{CpuLayout, Plane};
+use super::lock::{LockName, Mode};
+use super::op::Pc;
+use super::world::Pmd;
+
+/// A packed state, with the machine it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct State<'a> {
+    pub(super) machine: &'a Machine,
+    pub(super) words: &'a [u64],
+}
+
+impl<'a> State<'a> {
+    /// `NR_MLOCK`, in base pages.
+    pub fn nr_mlock(self) -> i64 {
+        self.machine.layout.nr_mlock.get(self.words)
+    }
+
+    /// The pages with `PG_mlocked`, 64 a word.
+    pub fn mlocked(self) -> impl Iterator<Item = u64> + 'a {
+        self.machine.layout.mlocked.words(self.words)
+    }
+
+    /// The pages whose flags are those of their head, 64 a word.
+    pub fn rides(self) -> impl Iterator<Item = u64> + 'a {
+        self.machine.layout.rides.words(self.words)
+    }
+
+    /// The pages that are back with the allocator, 64 a word.
+    pub fn free(self) -> impl Iterator<Item = u64> + 'a {
+        self.machine.layout.free.words(self.words)
+    }
+
+    /// The addresses of `mm` with `VM_LOCKED`, 64 a word.
+    pub fn vm_locked(self, mm: u8) -> impl Iterator<Item = u64> + 'a {
+        self.machine.layout.vm_locked[usize::from(mm)].words(self.words)
+    }
+
+    /// The present ptes of `mm`, 64 a word; they count only where the entry above is a table.
+    pub fn ptes(self, mm: u8) -> impl Iterator<Item = u64> + 'a {
+        self.machine.layout.pte[usize::from(mm)].words(self.words)
+    }
+
+    /// Whether `mm` maps `page`.
+    pub fn maps(self, mm: u8, page: u16) -> bool {
+        match self.pmd(mm, self.machine.world.region_of(page)) {
+            Pmd::Huge | Pmd::Splitting => true,
+            Pmd::Table => self.machine.layout.pte[usize::from(mm)].get(self.words, page),
+            Pmd::None | Pmd::HugeZero => false,
+        }
+    }
+
+    /// How `mm` maps a region.
+    pub fn pmd(self, mm: u8, region: usize) -> Pmd {
+        let raw = self.machine.layout.pmd[usize::from(mm)][region].get(self.words);
+        Pmd::ALL.get(raw as usize).copied().unwrap_or(Pmd::None)
+    }
+
+    /// How many address spaces map `page`.
+    pub fn mapcount(self, page: u16) -> i64 {
+        (0..self.machine.world.mms)
+            .filter(|&mm| self.maps(mm, page))
+            .count() as i64
+    }
+
+    /// The next instruction of a CPU.
+    pub fn pc(self, cpu: usize) -> Pc {
+        self.cpu(cpu).pc.get(self.words) as Pc
+    }
+
+    /// The call a CPU is inside of, by its place in the CPU's script.
+    pub fn call(self, cpu: usize) -> Option<u8> {
+        self.machine.facts[cpu].call[usize::from(self.pc(cpu))]
+    }
+
+    /// Whether a CPU has run all its calls.
+    pub fn halted(self, cpu: usize) -> bool {
+        usize::from(self.pc(cpu)) >= self.machine.programs[cpu].code.len()
+    }
+
+    /// How `cpu` holds `lock`, if it does.
+    pub fn holds(self, cpu: usize, lock: LockName) -> Option<Mode> {
+        let layout = self.cpu(cpu);
+        if let Some((_, _, field)) = layout
+            .locks
+            .iter()
+            .find(|(class, index, _)| (*class, *index) == (lock.class, lock.index))
+        {
+            return match field.get(self.words) {
+                1 => Some(Mode::Exclusive),
+                2 => Some(Mode::Shared),
+                _ => None,
+            };
+        }
+        self.held_pages(cpu, PageHold::Lock(lock.class))
+            .any(|page| page == lock.index)
+            .then_some(Mode::Exclusive)
+    }
+
+    /// Every lock that `cpu` holds.
+    pub fn held(self, cpu: usize) -> impl Iterator<Item = LockName> + 'a {
+        let layout = &self.machine.layout.cpus[cpu];
+        let words = self.words;
+        let named = layout
+            .locks
+            .iter()
+            .filter(move |(_, _, field)| field.get(words) != 0)
+            .map(|&(class, index, _)| LockName { class, index });
+        let paged = layout.pages.iter().filter_map(|(hold, slots)| match hold {
+            PageHold::Lock(class) => Some((*class, slots)),
+            PageHold::Pin => None,
+        });
+        named.chain(paged.flat_map(move |(class, slots)| {
+            let index = slots.iter().map(move |slot| slot.get(words));
+            index.filter(|&i| i > 0).map(move |i| LockName {
+                class,
+                index: i as u16 - 1,
+            })
+        }))
+    }
+
+    /// The CPUs whose hold on `lock` stops `cpu` from taking it in `mode`; itself among them, if it
+    /// holds the lock already.
+    pub fn blockers(self, lock: LockName, mode: Mode) -> impl Iterator<Item = usize> + 'a {
+        (0..self.machine.programs.len()).filter(move |&other| match self.holds(other, lock) {
+            Some(Mode::Exclusive) => true,
+            Some(Mode::Shared) => mode == Mode::Exclusive,
+            None => false,
+        })
+    }
+
+    /// Whether somebody holds a reference on the folio of `page`: a mapping, a CPU, a split.
+    pub(super) fn referenced(self, page: u16) -> bool {
+        let layout = &self.machine.layout;
+        let region = self.machine.world.regions[self.machine.world.region_of(page)];
+        let bit = |plane: Plane, page| plane.get(self.words, page);
+        let whole = bit(layout.tail, page) || bit(layout.compound, page);
+        let of_folio = |q: u16| {
+            q == page
+                || whole
+                    && region.pages().contains(&q)
+                    && (bit(layout.tail, q) || bit(layout.compound, q))
+        };
+        if bit(layout.split_ref, page) || self.mapcount(page) > 0 {
+            return true;
+        }
+        let cpus = 0..self.machine.programs.len();
+        cpus.flat_map(|cpu| self.held_pages(cpu, PageHold::Pin))
+            .any(of_folio)
+    }
+
+    /// The pages that a CPU holds in one way.
+    pub(super) fn held_pages(self, cpu: usize, hold: PageHold) -> impl Iterator<Item = u16> + 'a {
+        let layout = &self.machine.layout.cpus[cpu];
+        let slots = layout
+            .pages
+            .iter()
+            .find(|(h, _)| *h == hold)
+            .map(|(_, slots)| slots);
+        let words = self.words;
+        slots
+            .into_iter()
+            .flatten()
+            .map(move |slot| slot.get(words))
+            .filter(|&page| page > 0)
+            .map(|page| page as u16 - 1)
+    }
+
+    pub(super) fn cpu(self, cpu: usize) -> &'a CpuLayout {
+        &self.machine.layout.cpus[cpu]
+    }
+}

@@ -1,0 +1,186 @@
+//! A scenario at one size: searched, and compared with what its fixture expects.
+
+use crate::fixture::{Counts, Fixture, Verdict};
+use crate::search::{Coverage, Exploration, Finding, Limits, explore};
+use crate::system::{Judged, Order, Outcome, Tally, Told};
+use mlock_impl::machine::Class;
+use mlock_spec::Law;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a search says.
+#[derive(Debug)]
+pub struct Report {
+    /// How much it covers.
+    pub coverage: Coverage,
+    /// The size of the space.
+    pub counts: Counts,
+    /// Each law's verdict.
+    pub laws: BTreeMap<Law, LawReport>,
+    /// The final states.
+    pub outcomes: BTreeSet<Outcome>,
+    /// Set if the model itself reached a limit; then nothing else here can be relied on.
+    pub limit: bool,
+    /// What was matched where, and how often each law had something to say.
+    pub tally: Tally,
+}
+
+/// What a search says of one law.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LawReport {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The finding that breaks it and the length of the shortest way there, in steps.
+    pub broken: Option<(Finding, usize)>,
+}
+
+/// Searches the whole space of a scenario.
+pub fn check(system: &Judged, limits: Limits, progress: &mut dyn FnMut(usize, usize)) -> Report {
+    let run = explore(system, limits, progress);
+    let laws = Law::ALL
+        .into_iter()
+        .map(|law| (law, law_report(law, &run)))
+        .collect();
+    Report {
+        coverage: run.coverage,
+        counts: Counts {
+            states: run.states,
+            transitions: run.transitions,
+            depth: run.depth,
+        },
+        laws,
+        outcomes: run.notes.outcomes.clone(),
+        limit: run.first.contains_key(&Told::Limit.finding()),
+        tally: run.notes,
+    }
+}
+
+fn law_report(law: Law, run: &Exploration<Tally>) -> LawReport {
+    let told = |finding| run.first.get(&finding).map(|&depth| (finding, depth));
+    let mut ways: Vec<(Finding, usize)> = told(Told::Broken(law).finding()).into_iter().collect();
+    match law {
+        Law::Progress => {
+            ways.extend(told(Finding::DEADLOCK));
+            ways.extend(told(Finding::LIVELOCK));
+        }
+        Law::LockOrder => ways.extend(inversion(&run.first)),
+        _ => {}
+    }
+    let broken = ways
+        .into_iter()
+        .min_by_key(|&(finding, depth)| (depth, finding));
+    let exercised = run.notes.exercised.contains_key(&law);
+    let verdict = match (broken, exercised) {
+        (Some(_), _) => Verdict::Violated,
+        (None, true) => Verdict::Holds,
+        (None, false) => Verdict::NotApplicable,
+    };
+    LawReport { verdict, broken }
+}
+
+/// The step that closes the first cycle in the order of lock classes, if there is one.
+fn inversion(first: &BTreeMap<Finding, usize>) -> Option<(Finding, usize)> {
+    let mut nests: Vec<(usize, Told)> = Told::all()
+        .into_iter()
+        .filter_map(|told| first.get(&told.finding()).map(|&depth| (depth, told)))
+        .collect();
+    nests.sort();
+    let mut order: BTreeSet<(Class, Class)> = BTreeSet::new();
+    let mut alike: BTreeSet<(Class, Order)> = BTreeSet::new();
+    for (depth, told) in nests {
+        let closes = match told {
+            Told::Nests(outer, inner) => {
+                order.insert((outer, inner));
+                leads(&order, inner, outer)
+            }
+            Told::NestsAlike(class, way) => {
+                alike.insert((class, way));
+                [Order::Ascending, Order::Descending]
+                    .iter()
+                    .all(|w| alike.contains(&(class, *w)))
+            }
+            Told::Broken(_) | Told::Limit => false,
+        };
+        if closes {
+            return Some((told.finding(), depth));
+        }
+    }
+    None
+}
+
+/// Whether a way through `order` leads from one class to another.
+fn leads(order: &BTreeSet<(Class, Class)>, from: Class, to: Class) -> bool {
+    let mut reached = BTreeSet::from([from]);
+    loop {
+        let more: BTreeSet<Class> = order
+            .iter()
+            .filter(|(a, _)| reached.contains(a))
+            .map(|(_, b)| *b)
+            .collect();
+        let before = reached.len();
+        reached.extend(more);
+        if reached.contains(&to) {
+            return true;
+        }
+        if reached.len() == before {
+            return false;
+        }
+    }
+}
+
+/// Every way in which a report differs from what the fixture expects, a sentence each.
+pub fn differences(fixture: &Fixture, pages: u16, report: &Report) -> Vec<String> {
+    let mut out = Vec::new();
+    if report.limit {
+        out.push("the model reached a limit: a variable left its range".to_owned());
+    }
+    for law in Law::ALL {
+        let seen = report.laws[&law].verdict;
+        match fixture.laws.get(&law) {
+            Some(expected) if expected.verdict() == seen => {}
+            Some(expected) => out.push(format!(
+                "{law}: expected {}, found {}",
+                word(expected.verdict()),
+                word(seen)
+            )),
+            None => out.push(format!("{law}: no expectation, found {}", word(seen))),
+        }
+    }
+    let expected = fixture.expected_outcomes(pages);
+    for missing in expected.difference(&report.outcomes) {
+        out.push(format!(
+            "expected outcome never reached: {}",
+            outcome(missing)
+        ));
+    }
+    for extra in report.outcomes.difference(&expected) {
+        out.push(format!("outcome not expected: {}", outcome(extra)));
+    }
+    match fixture.counts.get(&pages) {
+        Some(counts) if *counts == report.counts => {}
+        Some(counts) => out.push(format!(
+            "counts: expected {counts:?}, found {:?}",
+            report.counts
+        )),
+        None if fixture.pages.contains(&pages) => {
+            out.push(format!("counts: none pinned, found {:?}", report.counts));
+        }
+        None => {}
+    }
+    out
+}
+
+/// A verdict in words.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Holds => "holds",
+        Verdict::Violated => "violated",
+        Verdict::NotApplicable => "not applicable",
+    }
+}
+
+fn outcome(o: &Outcome) -> String {
+    format!(
+        "nr_mlock {}, mlocked {}, wanted {}",
+        o.nr_mlock, o.mlocked, o.wanted
+    )
+}

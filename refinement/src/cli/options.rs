@@ -1,0 +1,88 @@
+//! What can be asked.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Checks kernels' mlock accounting against its specification, over every interleaving
+///
+/// Exit codes: 0 as expected, 1 not as expected, 2 usage, 3 unreadable fixture, 4 nothing selected.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 92)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check fixtures against every law; exit 0 only if all is as expected
+    Check(Selection),
+    /// Draw the shortest interleaving that breaks a law
+    Explain(Explain),
+    /// List every final state that an interleaving can reach
+    Outcomes(Selection),
+    /// Take the steps of a saved counterexample again
+    Replay(ReplayFile),
+    /// List the fixtures and what each claims
+    List(Selection),
+    /// Count how often mlock and munlock take each lock, at 512 pages
+    Costs(Costs),
+    /// Write the sizes of the searched spaces into fixtures whose verdicts are as expected
+    Pin(Selection),
+}
+
+/// Which fixtures, at which sizes.
+#[derive(Debug, Args)]
+pub struct Selection {
+    /// Fixture files, or names as `list` prints them; all fixtures if none is given
+    pub fixtures: Vec<String>,
+    /// Only fixtures of this kernel; a scenario named explicitly is run under it
+    #[arg(long)]
+    pub kernel: Option<String>,
+    /// Base pages per huge page, instead of the sizes that the fixture lists
+    #[arg(long, value_name = "N")]
+    pub pages: Option<u16>,
+    /// How to print results
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// Which counterexample.
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only this law
+    #[arg(long)]
+    pub law: Option<String>,
+    /// Save the counterexample here, as RON, for `replay`
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+}
+
+/// A saved counterexample.
+#[derive(Debug, Args)]
+pub struct ReplayFile {
+    /// A file that `explain --save` wrote
+    pub file: PathBuf,
+}
+
+/// Which kernels.
+#[derive(Debug, Args)]
+pub struct Costs {
+    /// Only this kernel
+    #[arg(long)]
+    pub kernel: Option<String>,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people, in colour on a terminal
+    Human,
+    /// For people, without colour
+    Plain,
+    /// For programs
+    Json,
+}

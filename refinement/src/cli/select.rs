@@ -1,0 +1,120 @@
+//! From names on the command line to fixtures.
+
+use super::Ended;
+use super::options::Selection;
+use mlock_impl::kernel::Kernel;
+use mlock_refinement::fixture::{Concrete, Fixture, files, load, name};
+use std::path::{Path, PathBuf};
+
+/// A fixture with its name.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// `kernel/claim` for a fixture of the project, otherwise the path.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// The fixture.
+    pub fixture: Fixture,
+}
+
+/// The folder of the project's fixtures: here, or where the program was built.
+fn folder() -> PathBuf {
+    let here = PathBuf::from("fixtures");
+    if here.is_dir() {
+        here
+    } else {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures")
+    }
+}
+
+/// All fixtures of the project, by name.
+pub fn all() -> Result<Vec<Named>, Ended> {
+    let folder = folder();
+    let paths = files(&folder)
+        .map_err(|error| Ended::Unreadable(format!("cannot read {}: {error}", folder.display())))?;
+    paths.iter().map(|path| named(path, &folder)).collect()
+}
+
+fn named(path: &Path, folder: &Path) -> Result<Named, Ended> {
+    let fixture = load(path).map_err(|error| Ended::Unreadable(error.to_string()))?;
+    Ok(Named {
+        name: name(path, folder),
+        path: path.to_owned(),
+        fixture,
+    })
+}
+
+/// The fixtures that a command line selects.
+pub fn selected(what: &Selection) -> Result<Vec<Named>, Ended> {
+    if let Some(kernel) = &what.kernel {
+        kernel_named(kernel)?;
+    }
+    let of_kernel = |n: &Named| what.kernel.as_ref().is_none_or(|k| n.fixture.kernel == *k);
+    if what.fixtures.is_empty() {
+        let chosen: Vec<Named> = all()?.into_iter().filter(of_kernel).collect();
+        return some(chosen, "no fixture is for this kernel");
+    }
+    let mut out = Vec::new();
+    for wanted in &what.fixtures {
+        let path = Path::new(wanted);
+        if path.is_file() {
+            out.push(named(path, Path::new(""))?);
+            continue;
+        }
+        let matches = |n: &Named| n.name == *wanted || n.name.ends_with(&format!("/{wanted}"));
+        let found: Vec<Named> = all()?.into_iter().filter(matches).collect();
+        let found = some(
+            found,
+            &format!("no fixture and no file is called {wanted}; see `list`"),
+        )?;
+        // A name that several kernels have means those of the kernel asked for, if there are any.
+        let own: Vec<Named> = found.iter().filter(|n| of_kernel(n)).cloned().collect();
+        out.extend(if own.is_empty() {
+            found.into_iter().take(1).collect()
+        } else {
+            own
+        });
+    }
+    Ok(out)
+}
+
+fn some(found: Vec<Named>, otherwise: &str) -> Result<Vec<Named>, Ended> {
+    if found.is_empty() {
+        Err(Ended::NothingSelected(otherwise.to_owned()))
+    } else {
+        Ok(found)
+    }
+}
+
+/// The kernel of that name.
+pub fn kernel_named(name: &str) -> Result<Kernel, Ended> {
+    Kernel::named(name).ok_or_else(|| {
+        let names: Vec<&str> = Kernel::ALL.iter().map(|kernel| kernel.name).collect();
+        Ended::Usage(format!(
+            "no kernel is called {name}; there are {}",
+            names.join(", ")
+        ))
+    })
+}
+
+/// The sizes to look at.
+pub fn sizes(what: &Selection, fixture: &Fixture) -> Vec<u16> {
+    what.pages
+        .map_or_else(|| fixture.pages.clone(), |pages| vec![pages])
+}
+
+/// A fixture at a size, under the kernel that was asked for.
+pub fn concrete(what: &Selection, named: &Named, pages: u16) -> Result<Concrete, Ended> {
+    if !pages.is_power_of_two() || !(2..=512).contains(&pages) {
+        return Err(Ended::Usage(
+            "--pages takes a power of two from 2 to 512".to_owned(),
+        ));
+    }
+    let kernel = what.kernel.as_ref().unwrap_or(&named.fixture.kernel);
+    named
+        .fixture
+        .concrete_under(kernel_named(kernel)?, pages)
+        .map_err(|(_, wrong)| {
+            Ended::Unreadable(format!("{} at {pages} pages: {wrong}", named.name))
+        })
+}

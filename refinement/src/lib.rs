@@ -1,0 +1,25 @@
+//! The claim: every step that any interleaving of a kernel program can take is a step of the
+//! specification, or no step at all — or here is the shortest interleaving that is neither.
+//!
+//! * [`relation`]: what a machine state means in the specification. Read this first.
+//! * [`judge`]: whether a concrete step is a step of the specification.
+//! * [`search`]: every interleaving of a transition system; knows nothing of pages or kernels.
+//! * [`system`]: a kernel on a machine, judged, as such a transition system.
+//! * [`fixture`]: scenarios with their expected verdicts, in RON.
+//! * [`check`]: a fixture at one size, searched and compared with what it expects.
+//! * [`counterexample`]: the shortest interleaving, drawn and replayed.
+//! * [`costs`]: how often each lock is taken.
+//!
+//! # What this does not model
+//!
+//! See the machine's list in `mlock_impl`.
+//! A verdict holds for the scenario and the sizes it was checked at.
+
+pub mod check;
+pub mod costs;
+pub mod counterexample;
+pub mod fixture;
+pub mod judge;
+pub mod relation;
+pub mod search;
+pub mod system;

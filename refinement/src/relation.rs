@@ -1,0 +1,102 @@
+//! The relation between the two sides: what a state of the machine means in the specification.
+//!
+//! Together with the `mlock-spec` crate this is what a reader must believe.
+//!
+//! The one line that is not obvious: a page's mlocked-ness is the flag of its folio's head until the
+//! split's store that gives the page flags of its own, and its own flag from then on.
+//! Not the earlier store that merely drops `PG_tail`: between the two the page still rides on its
+//! head.
+//! The machine keeps that as one bit per page, `rides`.
+//!
+//! Debts and losses are history variables: the judge writes them, the machine never looks.
+
+use mlock_impl::machine::{Field, Machine, Pmd, RegionKind};
+use mlock_spec::{Call, Folios, PageSet, State};
+
+/// The machine's side of the relation, with what is fixed for a scenario.
+#[derive(Debug)]
+pub struct Relation {
+    /// The pages that exist at all; the huge zero page's addresses have none.
+    pages: PageSet,
+    /// Each CPU's script, in the specification's words.
+    calls: Vec<Vec<Call>>,
+}
+
+/// Where the history variables are kept in a state.
+#[derive(Debug)]
+pub struct History<'m> {
+    /// What each actor owes.
+    pub debt: &'m [Field],
+    /// What was written off.
+    pub lost: Field,
+}
+
+impl Relation {
+    /// The relation for a machine whose CPUs make these calls.
+    pub fn new(machine: &Machine, calls: Vec<Vec<Call>>) -> Relation {
+        let real = machine
+            .world()
+            .regions
+            .iter()
+            .filter(|r| r.kind != RegionKind::HugeZero);
+        Relation {
+            pages: real.flat_map(|r| r.pages()).map(usize::from).collect(),
+            calls,
+        }
+    }
+
+    /// The specification state that `words` stands for.
+    pub fn state(&self, machine: &Machine, history: &History<'_>, words: &[u64]) -> State {
+        let state = machine.state(words);
+        let world = machine.world();
+        let all = PageSet::range(0..usize::from(world.pages()));
+        let heads = all.difference(&PageSet::from_words(state.rides()));
+        let folios = Folios::new(usize::from(world.pages()), heads);
+        let present = self.pages.difference(&PageSet::from_words(state.free()));
+        let flags = PageSet::from_words(state.mlocked());
+        let mut mlocked = PageSet::new();
+        for head in flags.intersection(folios.heads()).iter() {
+            mlocked.insert_range(folios.folio_of(head));
+        }
+        State {
+            mlocked: mlocked.intersection(&present),
+            wanted: (0..world.mms)
+                .map(|mm| self.wanted(machine, words, mm))
+                .collect(),
+            call: (0..self.calls.len())
+                .map(|cpu| self.call(machine, words, cpu).cloned())
+                .collect(),
+            nr_mlock: state.nr_mlock(),
+            debt: history.debt.iter().map(|field| field.get(words)).collect(),
+            lost: history.lost.get(words),
+            folios,
+            present,
+        }
+    }
+
+    /// The call that a CPU is inside of.
+    pub fn call(&self, machine: &Machine, words: &[u64], cpu: usize) -> Option<&Call> {
+        let call = machine.state(words).call(cpu)?;
+        self.calls.get(cpu)?.get(usize::from(call))
+    }
+
+    /// The pages that an address space maps inside its areas with `VM_LOCKED`.
+    fn wanted(&self, machine: &Machine, words: &[u64], mm: u8) -> PageSet {
+        let state = machine.state(words);
+        let locked = PageSet::from_words(state.vm_locked(mm));
+        if locked.is_empty() {
+            return locked;
+        }
+        let ptes = PageSet::from_words(state.ptes(mm));
+        let mut mapped = PageSet::new();
+        for (i, region) in machine.world().regions.iter().enumerate() {
+            let pages = usize::from(region.start)..usize::from(region.start + region.len);
+            match state.pmd(mm, i) {
+                Pmd::Huge | Pmd::Splitting => mapped.insert_range(pages),
+                Pmd::Table => mapped = mapped.union(&ptes.intersection(&PageSet::range(pages))),
+                Pmd::None | Pmd::HugeZero => {}
+            }
+        }
+        locked.intersection(&mapped)
+    }
+}

@@ -1,0 +1,74 @@
+//! Searching a transition system; it knows nothing of pages or kernels.
+//!
+//! * [`explore()`]: breadth-first over every interleaving; what was found, and how deep.
+//! * [`shortest()`]: a second pass that picks, among the shortest ways to a finding, the one with the
+//!   fewest context switches, then the first in label order.
+//! * [`is_stuck`]: states from which no end can be reached.
+
+mod explore;
+mod shortest;
+mod store;
+mod stuck;
+
+pub use explore::{Coverage, Exploration, Limits, explore};
+pub use shortest::{Goal, shortest};
+pub use stuck::is_stuck;
+
+/// Something worth telling about a step or a state; the system gives the numbers a meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Finding(pub u16);
+
+impl Finding {
+    /// No actor can move, and not all of them are done.
+    pub const DEADLOCK: Finding = Finding(u16::MAX);
+    /// No way leads to an end any more, though actors can move.
+    pub const LIVELOCK: Finding = Finding(u16::MAX - 1);
+}
+
+/// What became of an actor's attempt to take a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It took one.
+    Moved,
+    /// It has to wait for another actor.
+    Blocked,
+    /// The run ends here, in a failure that is reported as a finding.
+    Crashed,
+    /// It has nothing left to do.
+    Done,
+}
+
+/// What a system wants to remember of everything that was explored.
+pub trait Notes: Default + Send {
+    /// Adds what somebody else has seen. The order of such additions must not matter.
+    fn merge(&mut self, other: Self);
+}
+
+/// A transition system of several actors that take one step at a time.
+pub trait System: Sync {
+    /// What it remembers.
+    type Notes: Notes;
+
+    /// The state to start from. All states have as many words.
+    fn initial(&self) -> Vec<u64>;
+
+    /// The number of actors.
+    fn actors(&self) -> usize;
+
+    /// Lets an actor take a step from `state`: fills in `next` if it moved, and adds what there is to
+    /// tell about the step to `findings`, and to `notes`.
+    fn step(
+        &self,
+        state: &[u64],
+        actor: usize,
+        next: &mut Vec<u64>,
+        findings: &mut Vec<Finding>,
+        notes: &mut Self::Notes,
+    ) -> Taken;
+
+    /// Looks at a state in which every actor is done.
+    fn end(&self, state: &[u64], notes: &mut Self::Notes);
+
+    /// A number that orders the steps an actor might take next; it breaks ties between schedules.
+    fn label(&self, state: &[u64], actor: usize) -> u32;
+}

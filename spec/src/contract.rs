@@ -1,0 +1,63 @@
+//! Contracts: which guarantees held in which era.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::text::{ParseError, serde_as_text};
+
+/// A named set of guarantees that the kernels of one era gave.
+///
+/// The laws stay the same; a contract says which steps an era permitted itself on the way.
+/// A further guarantee that changed over time is a further field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Contract {
+    /// The name, which is also the text form.
+    pub name: &'static str,
+    /// What a split may do to marks.
+    pub split: SplitGuarantee,
+}
+
+/// What a split call may do to the marks of the folio that it breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SplitGuarantee {
+    /// It leaves them alone, at every step.
+    KeepsMarks,
+    /// It may clear them, wanted or not, and mark again, if it accounts for both.
+    MayClearAndRemark,
+}
+
+impl Contract {
+    /// Up to v4.4: a split leaves marks alone.
+    pub const ORIGINAL: Contract = Contract {
+        name: "original",
+        split: SplitGuarantee::KeepsMarks,
+    };
+
+    /// From v4.5: a split unmaps the folio first and maps its parts afterwards, and marks go and come with the mappings.
+    pub const V4_5: Contract = Contract {
+        name: "v4.5",
+        split: SplitGuarantee::MayClearAndRemark,
+    };
+
+    /// All contracts, oldest first.
+    pub const ALL: [Contract; 2] = [Contract::ORIGINAL, Contract::V4_5];
+}
+
+impl fmt::Display for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name)
+    }
+}
+
+impl FromStr for Contract {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let contract = Contract::ALL
+            .into_iter()
+            .find(|contract| contract.name == text.trim());
+        contract.ok_or_else(|| ParseError::new("a contract: original or v4.5", text))
+    }
+}
+
+serde_as_text!(Contract);
