@@ -95,7 +95,7 @@ impl Tally {
         *self.exercised.entry(law).or_insert(0) += 1;
     }
 
-    fn matched(&mut self, cpu: usize, pc: usize, bit: u16) {
+    fn add_match(&mut self, cpu: usize, pc: usize, bit: u16) {
         if self.matched.len() <= cpu {
             self.matched.resize(cpu + 1, Vec::new());
         }
@@ -114,7 +114,7 @@ impl Notes for Tally {
         }
         for (cpu, row) in other.matched.into_iter().enumerate() {
             for (pc, bits) in row.into_iter().enumerate().filter(|(_, bits)| *bits != 0) {
-                self.matched(cpu, pc, bits);
+                self.add_match(cpu, pc, bits);
             }
         }
         self.outcomes.extend(other.outcomes);
@@ -284,7 +284,7 @@ impl Judged {
             Err(_) => return findings.push(Told::Limit.finding()),
         };
         let kind = match &verdict {
-            Verdict::Stutter => return notes.matched(cpu, pc, STUTTER),
+            Verdict::Stutter => return notes.add_match(cpu, pc, STUTTER),
             Verdict::Matched(transition) => transition.kind(),
             Verdict::Refused(refusal) => {
                 findings.push(Told::Broken(refusal.law()).finding());
@@ -292,7 +292,7 @@ impl Judged {
             }
             Verdict::Nothing(_) => return findings.push(Told::Limit.finding()),
         };
-        notes.matched(cpu, pc, 1 << kind as u16);
+        notes.add_match(cpu, pc, 1 << kind as u16);
         match kind {
             TransitionKind::Mark => notes.exercise(Law::AccountExactly),
             TransitionKind::Clear => {
