@@ -93,11 +93,12 @@ pub struct Kernel {
 
 impl Kernel {
     /// Every kernel, in the order of the story.
-    pub const ALL: [Kernel; 12] = [
+    pub const ALL: [Kernel; 13] = [
         v3_7::KERNEL,
         v3_7::NO_FLAG_COPY,
         v2_3of3::KERNEL,
         v3_9::KERNEL,
+        v3_9::NO_FLAG_COPY,
         v3_14::KERNEL,
         fixes::PTL,
         fixes::PTL_NO_RECHECK,

@@ -7,7 +7,7 @@
 //!
 //! munlock of a page that is mapped elsewhere in the same address space.
 
-use super::{Kernel, Walk, v3_7};
+use super::{Kernel, TailFlags, Walk, v3_7};
 use crate::machine::{Asm, Flag, Op, Reg, RegKind, Source, page_locked, test_clear};
 
 const CITE: &str = "ff6a6da60b89 (v3.9) mm/mlock.c";
@@ -21,6 +21,17 @@ pub(super) const KERNEL: Kernel = Kernel {
     walk: Walk::ByMask,
     munlock_page: munlock_vma_page,
     ..v3_7::KERNEL
+};
+
+/// The thread's claim that visiting a huge page once cures the double count, put to the test with the
+/// split that would double count.
+pub(super) const NO_FLAG_COPY: Kernel = Kernel {
+    name: "claim-accelerated-mlock",
+    about: "v3.9 with a split that leaves PG_mlocked off the tails",
+    base: Some("claim-no-flag-copy"),
+    source: "mail of 8 Feb 2013, Andrea Arcangeli, on the mlock side",
+    tail_flags: TailFlags::LoseMlocked,
+    ..KERNEL
 };
 
 /// `munlock_vma_page()`: test-and-clear first, size afterwards, and the size less one as the mask;
