@@ -5,7 +5,8 @@ use crate::relation::Relation;
 use crate::search::{Finding, Notes, System, Taken};
 use mlock_impl::kernel::{Kernel, SysCall};
 use mlock_impl::machine::{
-    Blocker, Bug, Class, Event, Kind, LayoutError, LockName, Machine, Memory, Op, Step, World,
+    Blocker, Bug, Class, Event, Kind, LayoutError, LockName, Machine, Memory, Op, Program, Step,
+    World,
 };
 use mlock_spec::{Actor, Call, Contract, Law, Mm, PageSet, State, TransitionKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -157,6 +158,21 @@ impl Judged {
             .iter()
             .map(|calls| kernel.program(world, calls))
             .collect();
+        Judged::of_programs(programs, world, memory, scripts, contract)
+    }
+
+    /// As [`Judged::new`], with programs that were changed after they were written.
+    ///
+    /// # Errors
+    ///
+    /// If the scenario is too large for a state.
+    pub fn of_programs(
+        programs: Vec<Program>,
+        world: &World,
+        memory: &Memory,
+        scripts: &[Vec<SysCall>],
+        contract: Contract,
+    ) -> Result<Judged, LayoutError> {
         let ranges = history_ranges(scripts.len(), world.pages());
         let machine = Machine::new(world.clone(), programs, &ranges)?;
         let calls = scripts

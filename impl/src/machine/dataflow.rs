@@ -53,7 +53,10 @@ impl Op {
             | Op::ClearTailFlags(e)
             | Op::ClearCompound(e)
             | Op::ClearPte(_, e, _) => e.regs(&mut out),
-            Op::Acquire(lock, _) | Op::TryAcquire(lock, _, _) | Op::Release(lock) => {
+            Op::Acquire(lock, _)
+            | Op::TryAcquire(lock, _, _)
+            | Op::Release(lock)
+            | Op::ReleaseIfHeld(lock) => {
                 lock.index.regs(&mut out);
             }
             Op::SetTailFlags(a, b) => {
@@ -99,7 +102,11 @@ impl Op {
         match (what, self) {
             (PageHold::Lock(class), Op::Acquire(lock, _)) if lock.class == class => (1, 1),
             (PageHold::Lock(class), Op::TryAcquire(lock, ..)) if lock.class == class => (1, 0),
-            (PageHold::Lock(class), Op::Release(lock)) if lock.class == class => (-1, -1),
+            (PageHold::Lock(class), Op::Release(lock) | Op::ReleaseIfHeld(lock))
+                if lock.class == class =>
+            {
+                (-1, -1)
+            }
             (PageHold::Pin, Op::GetPage(_) | Op::ClearPte(..) | Op::ClearHugePmd(..)) => (1, 1),
             (PageHold::Pin, Op::GetPageUnlessZero(..)) => (1, 0),
             (PageHold::Pin, Op::PutPage(..)) => (-1, -1),

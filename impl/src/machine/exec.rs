@@ -266,6 +266,13 @@ impl<'m> Next<'m> {
                 self.give_back(cpu, lock);
             }
 
+            Op::ReleaseIfHeld(lock) => {
+                let lock = machine.lock_name(before.words, cpu, lock);
+                if before.holds(cpu, lock).is_some() {
+                    self.give_back(cpu, lock);
+                }
+            }
+
             Op::GetPage(p) => self.hold(cpu, PageHold::Pin, page(p))?,
             Op::GetPageUnlessZero(p, otherwise) => {
                 if before.referenced(page(p)) {

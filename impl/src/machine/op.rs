@@ -237,6 +237,9 @@ pub enum Op {
     TryAcquire(LockRef, Mode, Pc),
     /// Gives a lock back; a bug if this CPU does not hold it.
     Release(LockRef),
+    /// Gives a lock back if this CPU holds it. No kernel does that: it is for mutants, in which the
+    /// acquisition may be gone.
+    ReleaseIfHeld(LockRef),
 
     /// Takes a reference on a page that is known to have one.
     GetPage(Expr),

@@ -217,7 +217,7 @@ fn text(op: &Op, words: &dyn Words) -> String {
         Op::Release(lock) if lock.class == Class::MmapSem => lock_text(lock, "up", words),
         Op::Acquire(lock, _) => lock_text(lock, "lock", words),
         Op::TryAcquire(lock, _, _) => lock_text(lock, "trylock", words),
-        Op::Release(lock) => lock_text(lock, "unlock", words),
+        Op::Release(lock) | Op::ReleaseIfHeld(lock) => lock_text(lock, "unlock", words),
         Op::GetPage(p) => format!("get_page({})", words.page(p)),
         Op::GetPageUnlessZero(p, _) => format!("get_page_unless_zero({})", words.page(p)),
         Op::PutPage(p, _) => format!("put_page({})", words.page(p)),
