@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::{Actor, Call, Mm};
 use crate::law::Law;
 use crate::pages::PageSet;
-use crate::text::signed;
+use crate::text::{kinds, signed};
 use crate::transition::Transition;
 
 /// A guard that failed, with the numbers that made it fail; its text says what is the case, `debt is −3`.
@@ -121,66 +121,17 @@ pub enum Guard {
     },
 }
 
-/// A guard without its numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "each is documented at the guard of the same name"
-)]
-pub enum GuardKind {
-    UnknownActor,
-    UnknownMm,
-    OutsideMemory,
-    CallInFlight,
-    NoCall,
-    NoPages,
-    NotPresent,
-    CutsFolio,
-    AlreadyMlocked,
-    NotMlocked,
-    MarksInSplit,
-    StillWanted,
-    StillMlocked,
-    WrongDelta,
-    NothingOwed,
-    DebtAtReturn,
-    AlreadyHeads,
-    SplitChangesMarks,
-    NotOneRun,
-    OneFolio,
-    MixedMarks,
-    AlreadyWanted,
-    NotWanted,
+kinds! {
+    /// A guard without its numbers.
+    GuardKind of Guard:
+    UnknownActor UnknownMm OutsideMemory CallInFlight NoCall
+    NoPages NotPresent CutsFolio AlreadyMlocked NotMlocked MarksInSplit StillWanted StillMlocked
+    WrongDelta NothingOwed DebtAtReturn
+    AlreadyHeads SplitChangesMarks NotOneRun OneFolio MixedMarks
+    AlreadyWanted NotWanted
 }
 
 impl GuardKind {
-    /// All kinds, in the order of [`Guard`].
-    pub const ALL: [GuardKind; 23] = [
-        GuardKind::UnknownActor,
-        GuardKind::UnknownMm,
-        GuardKind::OutsideMemory,
-        GuardKind::CallInFlight,
-        GuardKind::NoCall,
-        GuardKind::NoPages,
-        GuardKind::NotPresent,
-        GuardKind::CutsFolio,
-        GuardKind::AlreadyMlocked,
-        GuardKind::NotMlocked,
-        GuardKind::MarksInSplit,
-        GuardKind::StillWanted,
-        GuardKind::StillMlocked,
-        GuardKind::WrongDelta,
-        GuardKind::NothingOwed,
-        GuardKind::DebtAtReturn,
-        GuardKind::AlreadyHeads,
-        GuardKind::SplitChangesMarks,
-        GuardKind::NotOneRun,
-        GuardKind::OneFolio,
-        GuardKind::MixedMarks,
-        GuardKind::AlreadyWanted,
-        GuardKind::NotWanted,
-    ];
-
     /// Returns the law that the guard upholds.
     ///
     /// Guards that only keep out ill-formed transitions count towards [`Law::AccountExactly`].
@@ -195,45 +146,10 @@ impl GuardKind {
     }
 }
 
-impl fmt::Display for GuardKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{self:?}"))
-    }
-}
-
 impl Guard {
     /// Returns the law that the guard upholds.
     pub fn law(&self) -> Law {
         self.kind().law()
-    }
-
-    /// Returns the kind.
-    pub fn kind(&self) -> GuardKind {
-        match self {
-            Guard::UnknownActor { .. } => GuardKind::UnknownActor,
-            Guard::UnknownMm { .. } => GuardKind::UnknownMm,
-            Guard::OutsideMemory { .. } => GuardKind::OutsideMemory,
-            Guard::CallInFlight { .. } => GuardKind::CallInFlight,
-            Guard::NoCall => GuardKind::NoCall,
-            Guard::NoPages => GuardKind::NoPages,
-            Guard::NotPresent { .. } => GuardKind::NotPresent,
-            Guard::CutsFolio { .. } => GuardKind::CutsFolio,
-            Guard::AlreadyMlocked { .. } => GuardKind::AlreadyMlocked,
-            Guard::NotMlocked { .. } => GuardKind::NotMlocked,
-            Guard::MarksInSplit => GuardKind::MarksInSplit,
-            Guard::StillWanted { .. } => GuardKind::StillWanted,
-            Guard::StillMlocked { .. } => GuardKind::StillMlocked,
-            Guard::WrongDelta { .. } => GuardKind::WrongDelta,
-            Guard::NothingOwed => GuardKind::NothingOwed,
-            Guard::DebtAtReturn { .. } => GuardKind::DebtAtReturn,
-            Guard::AlreadyHeads { .. } => GuardKind::AlreadyHeads,
-            Guard::SplitChangesMarks { .. } => GuardKind::SplitChangesMarks,
-            Guard::NotOneRun => GuardKind::NotOneRun,
-            Guard::OneFolio => GuardKind::OneFolio,
-            Guard::MixedMarks { .. } => GuardKind::MixedMarks,
-            Guard::AlreadyWanted { .. } => GuardKind::AlreadyWanted,
-            Guard::NotWanted { .. } => GuardKind::NotWanted,
-        }
     }
 }
 

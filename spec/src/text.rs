@@ -71,3 +71,42 @@ macro_rules! serde_as_text {
 }
 
 pub(crate) use serde_as_text;
+
+/// Defines a fieldless enum that lists the variants of another, and the method `kind` that maps one to the other.
+///
+/// The map is exhaustive, so a variant that is not listed does not compile, and `ALL` is complete.
+macro_rules! kinds {
+    ($(#[$meta:meta])* $kind:ident of $whole:ident: $($name:ident)*) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(serde::Serialize, serde::Deserialize)]
+        #[expect(missing_docs, reason = "each is documented at its namesake with operands")]
+        pub enum $kind {
+            $($name,)*
+        }
+
+        impl $kind {
+            /// All kinds, in the order of definition.
+            pub const ALL: [$kind; [$($kind::$name),*].len()] = [$($kind::$name),*];
+        }
+
+        impl std::fmt::Display for $kind {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(match self {
+                    $($kind::$name => stringify!($name),)*
+                })
+            }
+        }
+
+        impl $whole {
+            /// Returns the kind.
+            pub fn kind(&self) -> $kind {
+                match self {
+                    $($whole::$name { .. } => $kind::$name,)*
+                }
+            }
+        }
+    };
+}
+
+pub(crate) use kinds;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::{Actor, Call, Mm};
 use crate::pages::PageSet;
-use crate::text::{ParseError, parse_signed, signed, split_trim};
+use crate::text::{ParseError, kinds, parse_signed, signed, split_trim};
 
 /// One atomic change of the abstract state, done by one actor, written `CPU0: Clear {0-2}`.
 ///
@@ -96,45 +96,10 @@ pub enum Transition {
     },
 }
 
-/// A transition without its operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[expect(
-    missing_docs,
-    reason = "each is documented at the transition of the same name"
-)]
-pub enum TransitionKind {
-    Call,
-    Want,
-    Unwant,
-    Mark,
-    Clear,
-    Account,
-    Split,
-    Collapse,
-    Free,
-    Return,
-}
-
-impl TransitionKind {
-    /// All kinds, in the order of [`Transition`].
-    pub const ALL: [TransitionKind; 10] = [
-        TransitionKind::Call,
-        TransitionKind::Want,
-        TransitionKind::Unwant,
-        TransitionKind::Mark,
-        TransitionKind::Clear,
-        TransitionKind::Account,
-        TransitionKind::Split,
-        TransitionKind::Collapse,
-        TransitionKind::Free,
-        TransitionKind::Return,
-    ];
-}
-
-impl fmt::Display for TransitionKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&format!("{self:?}"))
-    }
+kinds! {
+    /// A transition without its operands.
+    TransitionKind of Transition:
+    Call Want Unwant Mark Clear Account Split Collapse Free Return
 }
 
 impl Transition {
@@ -151,22 +116,6 @@ impl Transition {
             | Transition::Collapse { actor, .. }
             | Transition::Free { actor, .. }
             | Transition::Return { actor } => actor,
-        }
-    }
-
-    /// Returns the kind.
-    pub fn kind(&self) -> TransitionKind {
-        match self {
-            Transition::Call { .. } => TransitionKind::Call,
-            Transition::Want { .. } => TransitionKind::Want,
-            Transition::Unwant { .. } => TransitionKind::Unwant,
-            Transition::Mark { .. } => TransitionKind::Mark,
-            Transition::Clear { .. } => TransitionKind::Clear,
-            Transition::Account { .. } => TransitionKind::Account,
-            Transition::Split { .. } => TransitionKind::Split,
-            Transition::Collapse { .. } => TransitionKind::Collapse,
-            Transition::Free { .. } => TransitionKind::Free,
-            Transition::Return { .. } => TransitionKind::Return,
         }
     }
 
