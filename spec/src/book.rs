@@ -1,14 +1,4 @@
-//! The book: what the specification says, and why, chapter by chapter.
-//!
-//! 1. [What mlock accounting is](accounting)
-//! 2. [The state](state)
-//! 3. [The transitions](transitions)
-//! 4. [The laws](laws)
-//! 5. [The contracts](contracts)
-//! 6. [The worked example: munlock against split](race)
-//! 7. [What is not specified](limits)
-//!
-//! Every example is a test, and the tables and formulas are compared with the code.
+//! The specification as a short book, one chapter per module; every example is a test.
 
 #[doc = include_str!("book/accounting.md")]
 pub mod accounting {}

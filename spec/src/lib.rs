@@ -1,48 +1,47 @@
 //! An executable specification of mlock accounting.
 //!
-//! Linux counts the pages that it keeps in memory on request, and shows the count as `Mlocked:` in `/proc/meminfo`.
-//! This crate says what that count may do: a [`State`], the [`Transition`]s that may change it, and the [`Law`]s that it keeps.
-//! It knows nothing of locks, CPUs or kernel versions, and depends on nothing that does.
-//! All amounts are base pages.
+//! Linux counts the memory that may not be swapped out, and publishes the number as `Mlocked:` in `/proc/meminfo`.
+//! Over the years that number has drifted, now and then, by one page or by five hundred.
+//! This crate says what the number ought to be, step by step, and knows nothing of any kernel:
+//! no locks, no page tables, no flags, only sets of base pages and who owes what.
 //!
-//! The central claim is one line, [`Law::AccountExactly`]:
+//! | to learn | read |
+//! |---|---|
+//! | what is being counted, and why it drifts | [`book::accounting`] |
+//! | what a state is | [`book::state`], [`State`] |
+//! | what may happen, and what that does | [`book::transitions`], [`Transition`], [`Guard`] |
+//! | what must hold, and why | [`book::laws`], [`Law`] |
+//! | what changed over the years | [`book::contracts`], [`Contract`] |
+//! | one race from start to end | [`book::race`] |
+//! | what is left out | [`book::limits`] |
 //!
-//! ```text
-//! nr_mlock + Σₐ debt[a] = |mlocked|
+//! To believe the specification it is enough to read three files:
+//! [`state`] (what there is), [`check`] (what is permitted) and [`apply`] (what it does).
+//! All amounts are base pages, never bytes and never folios.
+//!
+//! # In ten lines
+//!
+//! A task locks a folio of four pages, lets go of it, and pays for five.
+//!
 //! ```
+//! use mlock_spec::{Contract, Law, State};
 //!
-//! Whoever marks or clears pages owes the difference to the statistic, pays exactly that, and returns owing nothing.
-//!
-//! ```
-//! use mlock_spec::{Contract, Folios, State};
-//!
-//! let folios: Folios = "[0-3]".parse()?;
-//! let mut state = State::new(folios, 1, 1);
+//! let mut state = State::new("[0-3]".parse()?, 1, 1);
 //! for step in [
 //!     "CPU0: Call mlock(A, {0-3})",
 //!     "CPU0: Want A {0-3}",
 //!     "CPU0: Mark {0-3}",
+//!     "CPU0: Account +4",
+//!     "CPU0: Unwant A {0-3}",
+//!     "CPU0: Clear {0-3}",
 //! ] {
 //!     state = state.apply(&step.parse()?, &Contract::ORIGINAL)?;
 //! }
-//! assert_eq!((state.nr_mlock, state.debt[0], state.mlocked.len()), (0, 4, 4));
-//!
-//! let refusal = state.apply(&"CPU0: Account +1".parse()?, &Contract::ORIGINAL).unwrap_err();
-//! assert_eq!(refusal.to_string(), "Account +1 refused: debt is +4");
-//!
-//! let paid = state.apply(&"CPU0: Account +4".parse()?, &Contract::ORIGINAL)?;
-//! let done = paid.apply(&"CPU0: Return".parse()?, &Contract::ORIGINAL)?;
-//! assert_eq!(done.nr_mlock, 4);
-//! assert!(done.quiescent_violations().is_empty());
+//! let refusal = state.apply(&"CPU0: Account −5".parse()?, &Contract::ORIGINAL).unwrap_err();
+//! assert_eq!(refusal.to_string(), "Account −5 refused: debt is −4");
+//! assert_eq!(refusal.law(), Law::AccountExactly);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-//!
-//! Where to read on:
-//!
-//! - the [`book`] explains everything in seven short chapters, and [`book::race`] is the example to start from;
-//! - [`state`], [`transition`], [`check`] (guards), [`apply`] (effects) and [`law`] are the specification itself;
-//! - [`contract`] says which guarantees held in which era;
-//! - [`pages`], [`folios`], [`actor`] and [`text`] are the vocabulary.
 
 pub mod actor;
 pub mod apply;
