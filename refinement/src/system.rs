@@ -5,10 +5,10 @@ use crate::relation::Relation;
 use crate::search::{Finding, Notes, System, Taken};
 use mlock_impl::kernel::{Kernel, SysCall};
 use mlock_impl::machine::{
-    Blocker, Bug, Class, Event, Kind, LayoutError, LockName, Machine, Memory, Op, Program, Step,
-    World,
+    Blocker, Bug, Class, Event, Instr, Kind, LayoutError, LockName, Machine, Memory, Op, Program,
+    Step, World,
 };
-use mlock_spec::{Actor, Call, Contract, Law, Mm, PageSet, State, TransitionKind};
+use mlock_spec::{Call, Contract, Law, Mm, PageSet, State, TransitionKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a finding tells.
@@ -197,13 +197,15 @@ impl Judged {
         self.judge.abstract_state(&self.machine, words)
     }
 
+    /// The next instruction of `cpu`, if it has one.
+    pub fn next_instr(&self, words: &[u64], cpu: usize) -> Option<&Instr> {
+        let pc = usize::from(self.machine.state(words).pc(cpu));
+        self.machine.programs()[cpu].code.get(pc)
+    }
+
     /// The label of the next instruction of `cpu`; empty if it has none.
     pub fn next_label(&self, words: &[u64], cpu: usize) -> &str {
-        let pc = usize::from(self.machine.state(words).pc(cpu));
-        self.machine.programs()[cpu]
-            .code
-            .get(pc)
-            .map_or("", |instr| &instr.label)
+        self.next_instr(words, cpu).map_or("", |instr| &instr.label)
     }
 
     /// Takes one step and tells everything about it.
@@ -467,9 +469,4 @@ fn call(world: &World, call: &SysCall) -> Call {
             }
         }
     }
-}
-
-/// The CPU as the specification names it.
-pub fn actor(cpu: usize) -> Actor {
-    Actor(cpu as u8)
 }

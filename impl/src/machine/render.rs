@@ -36,6 +36,8 @@ trait Words {
     fn page(&self, expr: &Expr) -> String;
     fn number(&self, expr: &Expr) -> String;
     fn reg(&self, reg: Reg) -> String;
+    /// What is fetched from `source` into `reg`.
+    fn load(&self, reg: Reg, source: String) -> String;
 }
 
 /// The reading of an instruction in variable names.
@@ -129,6 +131,10 @@ impl Words for Names<'_> {
             .get(usize::from(reg.0))
             .map_or_else(|| "?".to_owned(), |info| info.name.clone())
     }
+
+    fn load(&self, reg: Reg, source: String) -> String {
+        format!("{} = {source}", self.reg(reg))
+    }
 }
 
 struct Values<'a> {
@@ -149,6 +155,11 @@ impl Words for Values<'_> {
 
     fn reg(&self, reg: Reg) -> String {
         Names(&self.machine.programs[self.cpu].regs).reg(reg)
+    }
+
+    /// The value stands behind it, so the variable need not be named.
+    fn load(&self, _: Reg, source: String) -> String {
+        source
     }
 }
 
@@ -187,7 +198,7 @@ fn source_text(source: &Source, words: &dyn Words) -> String {
         Source::PageCompound(p) => format!("PageCompound({})", words.page(p)),
         Source::NrPages(p) => format!("hpage_nr_pages({})", words.page(p)),
         Source::Mapcount(p) => format!("page_mapcount({})", words.page(p)),
-        Source::Pmd(m, region) => format!("pmd of {} for region {region}", mm(*m)),
+        Source::Pmd(m, region) => format!("pmd of {}, region {region}", mm(*m)),
         Source::PmdAt(m, p) => format!("pmd of {} at {}", mm(*m), words.number(p)),
         Source::PtePresent(m, p) => format!("pte_present({}, {})", mm(*m), words.number(p)),
         Source::VmLockedIn(area) => format!("VM_LOCKED({})", mm(area.mm)),
@@ -223,8 +234,8 @@ fn text(op: &Op, words: &dyn Words) -> String {
         Op::PutPage(p, _) => format!("put_page({})", words.page(p)),
         Op::PutSplitRef(p, _) => format!("put_page({})", words.page(p)),
         Op::Free(p) => format!("free {}", words.page(p)),
-        Op::Load(reg, source) => format!("{} = {}", words.reg(*reg), source_text(source, words)),
-        Op::BugOn(_, source, _) => format!("BUG_ON: check {}", source_text(source, words)),
+        Op::Load(reg, source) => words.load(*reg, source_text(source, words)),
+        Op::BugOn(_, source, _) => format!("BUG_ON on {}", source_text(source, words)),
         Op::TestSet(flag, p, _) => format!("TestSetPage{}({})", flag.name(), words.page(p)),
         Op::TestClear(flag, p, _) => format!("TestClearPage{}({})", flag.name(), words.page(p)),
         Op::SetFlag(flag, p) => format!("SetPage{}({})", flag.name(), words.page(p)),
@@ -232,11 +243,7 @@ fn text(op: &Op, words: &dyn Words) -> String {
         Op::GetSplitRef(p) => format!("get_page({})", words.page(p)),
         Op::ClearTailFlags(p) => format!("clear all flags of {}", words.page(p)),
         Op::SetTailFlags(p, m) => {
-            format!(
-                "set flags of {}, mlocked = {}",
-                words.page(p),
-                words.number(m)
-            )
+            format!("set {} flags, mlocked = {}", words.page(p), words.number(m))
         }
         Op::ClearCompound(p) => format!("ClearPageCompound({})", words.page(p)),
         Op::SetPmd(m, _, pmd) => format!("pmd of {} = {}", mm(*m), pmd.name()),

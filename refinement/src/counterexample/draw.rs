@@ -1,0 +1,317 @@
+//! A counterexample as kernel people draw races: a column per CPU, one event a line.
+//!
+//! A CPU's events are indented by call depth under the name of their function, and that line says
+//! where the function was read.
+
+use crate::check::LawReport;
+use crate::fixture::Concrete;
+use crate::judge::Verdict;
+use crate::search::{Finding, System, Taken};
+use crate::system::{Judged, Seen, Told};
+use mlock_impl::machine::{Instr, RegionKind};
+use mlock_spec::Law;
+use std::fmt::Write;
+
+/// The widest line of a drawing.
+const WIDTH: usize = 92;
+/// Where the events begin, and how much room they have.
+const MARGIN: usize = 7;
+const EVENTS: usize = 58;
+/// The room of the last of two CPUs' columns, and of the last of more. The columns to its left may
+/// run into it, since a line has one event.
+const LAST: (usize, usize) = (35, 28);
+
+/// Draws a schedule. `name` is what the fixture is called on a command line.
+pub fn draw(
+    name: &str,
+    concrete: &Concrete,
+    system: &Judged,
+    law: Law,
+    broken: &LawReport,
+    schedule: &[usize],
+) -> String {
+    let mut out = title(name, concrete, law, schedule);
+    out += &heading(concrete);
+    let mut state = system.initial();
+    let mut stacks = vec![Stack::default(); system.actors()];
+    for (i, &cpu) in schedule.iter().enumerate() {
+        let at = column(system.actors(), cpu);
+        if let Some(instr) = system.next_instr(&state, cpu) {
+            out += &stacks[cpu].enter(instr, at);
+        }
+        let text = system.machine().describe(&state, cpu);
+        let mut next = Vec::new();
+        let seen = system.see(&state, cpu, &mut next);
+        if seen.taken == Taken::Moved {
+            state.clone_from(&next);
+        }
+        let at = at + stacks[cpu].indent();
+        out += &event(i + 1, at, &text, system, &state, &seen);
+        if i + 1 == schedule.len() || matches!(seen.verdict, Some(Verdict::Refused(_))) {
+            for note in notes(&seen) {
+                let _ = writeln!(out, "{}", cut(&format!("{:>8}{note}", "^ "), WIDTH));
+            }
+        }
+    }
+    consequence(&mut out, system, &state, broken);
+    out.lines()
+        .fold(String::new(), |all, l| all + l.trim_end() + "\n")
+}
+
+/// What is drawn, and how to draw it again.
+fn title(name: &str, concrete: &Concrete, law: Law, schedule: &[usize]) -> String {
+    let mut out = String::new();
+    let pages = concrete.world.thp_pages;
+    let _ = writeln!(out, "violation  {law}");
+    out += &wrapped(law.sentence());
+    let _ = writeln!(out, "kernel     {}", concrete.kernel.name);
+    out += &wrapped(concrete.kernel.about);
+    let _ = writeln!(out, "scenario   {name} at {pages} pages per THP");
+    let _ = writeln!(out, "schedule   {}", runs(schedule));
+    // `explain` draws at 4 pages unless it is told otherwise.
+    let size = if pages == 4 {
+        String::new()
+    } else {
+        format!(" --pages {pages}")
+    };
+    let _ = writeln!(out, "again      mlockcheck explain {name}{size}\n");
+    let _ = writeln!(out, "{{ {} }}\n", initial(concrete));
+    out
+}
+
+fn heading(concrete: &Concrete) -> String {
+    let cpus = concrete.scripts.len();
+    let (mut events, mut rule) = (String::new(), String::new());
+    for (cpu, script) in concrete.scripts.iter().enumerate() {
+        let calls: Vec<&str> = script.iter().map(|call| call.name()).collect();
+        let width = column(cpus, cpu + 1) - column(cpus, cpu);
+        let text = format!("CPU{cpu} {}", calls.join(" "));
+        events += &format!("{:width$}", cut(&text, width - 1));
+        rule += &format!("{:width$}", "-".repeat(width - 1));
+    }
+    let line = |step: &str, events: &str, nr: &str, mlkd: &str, spec: &str| {
+        format!(" {step:4}  {events:EVENTS$} {nr:>4} {mlkd:>4}  {spec}\n")
+    };
+    line("step", &events, "nr", "mlkd", "spec")
+        + &line("----", &rule, "----", "----", &"-".repeat(14))
+}
+
+/// Where a CPU's events begin; for the number of CPUs, where the last one's end.
+fn column(cpus: usize, cpu: usize) -> usize {
+    let last = if cpus > 2 { LAST.1 } else { LAST.0 };
+    if cpu == cpus {
+        EVENTS
+    } else {
+        (EVENTS - last) * cpu / (cpus - 1).max(1)
+    }
+}
+
+/// The functions that a CPU is inside of, as far as they were drawn.
+#[derive(Clone, Default)]
+struct Stack(Vec<(u8, String)>);
+
+impl Stack {
+    /// Goes to where `instr` is; the line that names its function, if that was not drawn yet.
+    fn enter(&mut self, instr: &Instr, at: usize) -> String {
+        let here = (instr.depth, instr.function.clone());
+        while self
+            .0
+            .last()
+            .is_some_and(|top| top.0 >= here.0 && *top != here)
+        {
+            self.0.pop();
+        }
+        if self.0.last() == Some(&here) {
+            return String::new();
+        }
+        self.0.push(here);
+        // The call itself heads its column.
+        if instr.depth == 0 {
+            return String::new();
+        }
+        let name = if instr.function.ends_with(')') {
+            instr.function.clone()
+        } else {
+            format!("{}()", instr.function)
+        };
+        let left = " ".repeat(MARGIN + at + self.indent() - 1) + &name;
+        let room = WIDTH.saturating_sub(left.chars().count() + 2);
+        format!("{left}  {:>room$}\n", cut(&instr.cite, room))
+    }
+
+    /// How far the events of the innermost function are indented.
+    fn indent(&self) -> usize {
+        self.0.len().saturating_sub(1)
+    }
+}
+
+fn event(
+    number: usize,
+    at: usize,
+    text: &str,
+    system: &Judged,
+    state: &[u64],
+    seen: &Seen,
+) -> String {
+    let books = system.abstract_state(state);
+    // What its column has no room for may begin further to the left.
+    let at = at.min(EVENTS.saturating_sub(text.chars().count()));
+    let events = format!("{}{}", " ".repeat(at), cut(text, EVENTS));
+    let spec = match &seen.verdict {
+        Some(Verdict::Matched(t)) => t.brief(),
+        Some(Verdict::Refused(refusal)) => format!("{} ✗", refusal.transition.brief()),
+        Some(Verdict::Stutter) | None => String::new(),
+        Some(Verdict::Nothing(what)) => what.clone(),
+    };
+    let (nr, mlocked) = (books.nr_mlock, books.mlocked.len());
+    let row = format!("{number:>5}  {events:EVENTS$} {nr:>4} {mlocked:>4}  {spec}");
+    cut(&row, WIDTH) + "\n"
+}
+
+fn notes(seen: &Seen) -> Vec<String> {
+    let refusal = match &seen.verdict {
+        Some(Verdict::Refused(refusal)) => Some(format!("{}: {refusal}", refusal.law())),
+        _ => None,
+    };
+    refusal.into_iter().chain(seen.wrong.clone()).collect()
+}
+
+/// What follows: who waits for whom, or where it ends if nobody interferes any more.
+fn consequence(out: &mut String, system: &Judged, state: &[u64], broken: &LawReport) {
+    out.push('\n');
+    let machine = system.machine();
+    for cpu in 0..system.actors() {
+        if let Some(blocker) = system.waits_for(state, cpu)
+            && matches!(broken.broken, Some((Finding::DEADLOCK, _)))
+        {
+            let by: Vec<String> = machine
+                .state(state)
+                .blockers(blocker.lock, blocker.mode)
+                .map(|other| format!("CPU{other}"))
+                .collect();
+            let _ = writeln!(
+                out,
+                "CPU{cpu} waits for {}, held by {}",
+                blocker.lock,
+                by.join(", ")
+            );
+        }
+    }
+    let told = |t: &Told| {
+        broken
+            .broken
+            .is_some_and(|(finding, _)| t.finding() == finding)
+    };
+    match Told::all().iter().find(|t| told(t)) {
+        Some(Told::Nests(outer, inner)) => {
+            let _ = writeln!(
+                out,
+                "{inner} is taken under {outer} here, and elsewhere {outer} under {inner}."
+            );
+        }
+        Some(Told::NestsAlike(class, _)) => {
+            let _ = writeln!(out, "two locks of class {class} nest in either order");
+        }
+        _ => {}
+    }
+    if let Some(end) = run_to_end(system, state) {
+        let books = system.abstract_state(&end);
+        let (nr, mlocked, wanted) = (
+            books.nr_mlock,
+            books.mlocked.len(),
+            books.all_wanted().len(),
+        );
+        let _ = writeln!(
+            out,
+            "If the calls now end one after the other: nr_mlock = {nr}; mlocked {mlocked}, wanted {wanted}."
+        );
+    }
+}
+
+/// Where it ends if every CPU that can runs to its end, lowest number first.
+fn run_to_end(system: &Judged, state: &[u64]) -> Option<Vec<u64>> {
+    let mut state = state.to_vec();
+    let mut next = Vec::new();
+    // Far longer than any run of the programs here; a retry loop ends the attempt.
+    for _ in 0..1_000_000 {
+        let taken: Vec<Taken> = (0..system.actors())
+            .map(|cpu| system.see(&state, cpu, &mut next).taken)
+            .collect();
+        if taken.iter().all(|t| *t == Taken::Done) {
+            return Some(state);
+        }
+        let mover = taken.iter().position(|t| *t == Taken::Moved)?;
+        system.see(&state, mover, &mut next);
+        state.clone_from(&next);
+    }
+    None
+}
+
+/// The initial memory, in a few words.
+fn initial(concrete: &Concrete) -> String {
+    let regions = concrete.world.regions.iter().map(|r| match r.kind {
+        RegionKind::Thp => format!("THP of {} pages", r.len),
+        RegionKind::Small => format!("{} small pages", r.len),
+        RegionKind::HugeZero => "the huge zero page".to_owned(),
+    });
+    let mms = concrete.memory.mms.iter().enumerate().map(|(i, mm)| {
+        let name = char::from(b'A' + i as u8);
+        let locked = mm
+            .locked
+            .iter()
+            .map(|r| format!("{}-{}", r.start, r.end - 1));
+        let locked: Vec<String> = locked.collect();
+        match (mm.maps.is_empty(), locked.is_empty()) {
+            (true, _) => format!("{name} empty"),
+            (false, true) => format!("{name} maps it"),
+            (false, false) => format!("{name} maps it, VM_LOCKED {}", locked.join(" ")),
+        }
+    });
+    let all: Vec<String> = [regions.collect::<Vec<_>>().join(", ")]
+        .into_iter()
+        .chain(mms)
+        .collect();
+    format!(
+        "{}; nr_mlock = {}",
+        all.join("; "),
+        concrete.memory.nr_mlock
+    )
+}
+
+/// A schedule in runs: `CPU0 ×3, CPU1 ×14`.
+fn runs(schedule: &[usize]) -> String {
+    let runs: Vec<String> = schedule
+        .chunk_by(|a, b| a == b)
+        .map(|run| format!("CPU{} ×{}", run[0], run.len()))
+        .collect();
+    let text = runs.join(", ");
+    cut(&text, WIDTH - 11)
+}
+
+/// A sentence below a heading, in lines of the width of a drawing.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let used = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(line) if used + word.chars().count() < WIDTH - 12 => {
+                *line += if line.is_empty() { "" } else { " " };
+                *line += word;
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+        .iter()
+        .fold(String::new(), |all, line| all + "           " + line + "\n")
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(width.saturating_sub(1))
+        .chain(['…'])
+        .collect()
+}
