@@ -35,7 +35,7 @@ pub enum Command {
 /// Which fixtures, at which sizes.
 #[derive(Debug, Args)]
 pub struct Selection {
-    /// Fixture files, or names as `list` prints them; all fixtures if none is given
+    /// Fixture files or folders, or names as `list` prints them; all fixtures if none is given
     pub fixtures: Vec<String>,
     /// Only fixtures of this kernel; a scenario named explicitly is run under it
     #[arg(long)]

@@ -27,12 +27,25 @@ fn folder() -> PathBuf {
     }
 }
 
-/// All fixtures of the project, by name.
+/// All fixtures of the project: first those that answer the thread, then kernel by kernel as the
+/// story goes, then by name.
 pub fn all() -> Result<Vec<Named>, Ended> {
-    let folder = folder();
-    let paths = files(&folder)
+    let mut all = inside(&folder())?;
+    all.sort_by_cached_key(|n| (chapter(&n.name), n.name.clone()));
+    Ok(all)
+}
+
+fn inside(folder: &Path) -> Result<Vec<Named>, Ended> {
+    let paths = files(folder)
         .map_err(|error| Ended::Unreadable(format!("cannot read {}: {error}", folder.display())))?;
-    paths.iter().map(|path| named(path, &folder)).collect()
+    paths.iter().map(|path| named(path, folder)).collect()
+}
+
+/// Where in the story the folder of a fixture belongs; 0 if it is no kernel's.
+fn chapter(name: &str) -> usize {
+    let folder = name.split('/').next().unwrap_or(name);
+    let known = Kernel::ALL.iter().position(|kernel| kernel.name == folder);
+    known.map_or(0, |i| i + 1)
 }
 
 fn named(path: &Path, folder: &Path) -> Result<Named, Ended> {
@@ -54,28 +67,53 @@ pub fn selected(what: &Selection) -> Result<Vec<Named>, Ended> {
         let chosen: Vec<Named> = all()?.into_iter().filter(of_kernel).collect();
         return some(chosen, "no fixture is for this kernel");
     }
+    let mut project = Vec::new();
+    if !what
+        .fixtures
+        .iter()
+        .all(|wanted| Path::new(wanted).exists())
+    {
+        project = all()?;
+    }
     let mut out = Vec::new();
     for wanted in &what.fixtures {
         let path = Path::new(wanted);
         if path.is_file() {
             out.push(named(path, Path::new(""))?);
-            continue;
-        }
-        let matches = |n: &Named| n.name == *wanted || n.name.ends_with(&format!("/{wanted}"));
-        let found: Vec<Named> = all()?.into_iter().filter(matches).collect();
-        let found = some(
-            found,
-            &format!("no fixture and no file is called {wanted}; see `list`"),
-        )?;
-        // A name that several kernels have means those of the kernel asked for, if there are any.
-        let own: Vec<Named> = found.iter().filter(|n| of_kernel(n)).cloned().collect();
-        out.extend(if own.is_empty() {
-            found.into_iter().take(1).collect()
+        } else if path.is_dir() {
+            out.extend(inside(path)?);
         } else {
-            own
-        });
+            out.extend(called(wanted, &project, of_kernel)?);
+        }
     }
     Ok(out)
+}
+
+/// The fixtures of the project that a name stands for: a folder, a whole name, or its last part.
+fn called(
+    wanted: &str,
+    project: &[Named],
+    of_kernel: impl Fn(&Named) -> bool,
+) -> Result<Vec<Named>, Ended> {
+    let those = |fits: &dyn Fn(&Named) -> bool| -> Vec<Named> {
+        project.iter().filter(|n| fits(n)).cloned().collect()
+    };
+    let folder = those(&|n| n.name.starts_with(&format!("{wanted}/")));
+    if !folder.is_empty() {
+        return Ok(folder);
+    }
+    let named = those(&|n| n.name == wanted || n.name.ends_with(&format!("/{wanted}")));
+    let named = some(
+        named,
+        &format!("no fixture, folder or file is called {wanted}; see `list`"),
+    )?;
+    // A name that several kernels have means those of the kernel asked for, if there are any.
+    let own: Vec<Named> = named.iter().filter(|n| of_kernel(n)).cloned().collect();
+    Ok(if own.is_empty() {
+        named.into_iter().take(1).collect()
+    } else {
+        own
+    })
 }
 
 fn some(found: Vec<Named>, otherwise: &str) -> Result<Vec<Named>, Ended> {
