@@ -8,7 +8,7 @@ use mlock_impl::kernel::Kernel;
 use mlock_impl::machine::Class;
 use mlock_refinement::check::{self, Report, differences, word};
 use mlock_refinement::counterexample::{self, Replay, Replayed};
-use mlock_refinement::fixture::{Verdict, print};
+use mlock_refinement::fixture::{Expected, Verdict, print};
 use mlock_refinement::search::{Coverage, Limits};
 use mlock_refinement::system::Judged;
 use mlock_spec::Law;
@@ -100,11 +100,12 @@ fn progress<'j>(job: &'j Job<'_>, i: usize, of: usize) -> impl FnMut(usize, usiz
     }
 }
 
-fn mark(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Holds => "holds",
-        Verdict::Violated => "BROKEN",
-        Verdict::NotApplicable => "–",
+fn mark(verdict: Verdict, expected: Option<&Expected>) -> &'static str {
+    match (verdict, expected) {
+        (Verdict::Holds, _) => "holds",
+        (Verdict::Violated, Some(Expected::ByDesign(_))) => "design",
+        (Verdict::Violated, _) => "BROKEN",
+        (Verdict::NotApplicable, _) => "–",
     }
 }
 
@@ -180,7 +181,10 @@ fn verdict_table(jobs: &[Job<'_>], results: &[Searched]) -> String {
     for (job, result) in jobs.iter().zip(results) {
         let marks: Vec<String> = Law::ALL
             .iter()
-            .map(|law| mark(result.report.laws[law].verdict).to_owned())
+            .map(|law| {
+                let expected = job.named.fixture.laws.get(law);
+                mark(result.report.laws[law].verdict, expected).to_owned()
+            })
             .collect();
         let good = result.differences.is_empty();
         let states = result.report.counts.states;
