@@ -100,6 +100,14 @@ impl Judge {
         })
     }
 
+    /// What all actors together have changed in the marks and not accounted, and what was lost that
+    /// way, in base pages.
+    pub fn owed(&self, machine: &Machine, words: &[u64]) -> i64 {
+        let history = history(machine);
+        let debts = history.debt.iter().map(|field| field.get(words));
+        debts.sum::<i64>() + history.lost.get(words)
+    }
+
     /// The specification state that `words` stands for.
     pub fn abstract_state(&self, machine: &Machine, words: &[u64]) -> State {
         self.relation.state(machine, &history(machine), words)

@@ -8,6 +8,7 @@
 //! * [`fixture`]: scenarios with their expected verdicts, in RON.
 //! * [`check`]: a fixture at one size, searched and compared with what it expects.
 //! * [`counterexample`]: the shortest interleaving, drawn and replayed.
+//! * [`guarantees`]: the verdicts of all fixtures of a kernel, put together.
 //! * [`costs`]: how often each lock is taken.
 //!
 //! # What this does not model
@@ -19,6 +20,7 @@ pub mod check;
 pub mod costs;
 pub mod counterexample;
 pub mod fixture;
+pub mod guarantees;
 pub mod judge;
 pub mod relation;
 pub mod search;

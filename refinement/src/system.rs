@@ -8,7 +8,7 @@ use mlock_impl::machine::{
     Blocker, Bug, Class, Event, Instr, Kind, LayoutError, LockName, Machine, Memory, Op, Program,
     Step, World,
 };
-use mlock_spec::{Call, Contract, Law, Mm, PageSet, State, TransitionKind};
+use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a finding tells.
@@ -77,6 +77,27 @@ pub struct Outcome {
     pub wanted: usize,
 }
 
+/// The least and the most of a signed amount of base pages; 0 is always in between.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Span {
+    /// The least.
+    pub least: i64,
+    /// The most.
+    pub most: i64,
+}
+
+impl Span {
+    fn widen(&mut self, amount: i64) {
+        self.least = self.least.min(amount);
+        self.most = self.most.max(amount);
+    }
+
+    fn merge(&mut self, other: Span) {
+        self.widen(other.least);
+        self.widen(other.most);
+    }
+}
+
 /// What is remembered of everything explored.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -86,6 +107,11 @@ pub struct Tally {
     pub matched: Vec<Vec<u16>>,
     /// All final states.
     pub outcomes: BTreeSet<Outcome>,
+    /// How far each broken law is broken: for `AccountExactly` what the statistic is wrong by when
+    /// no call is in flight, otherwise the pages that have a mark too much (+) or lack one (−).
+    pub effects: BTreeMap<Law, Span>,
+    /// The statistic less the mlocked pages, in any state.
+    pub transient: Span,
 }
 
 /// The bit of [`Tally::matched`] for a step that changes nothing the specification can see.
@@ -94,6 +120,10 @@ pub const STUTTER: u16 = 1 << 15;
 impl Tally {
     fn exercise(&mut self, law: Law) {
         *self.exercised.entry(law).or_insert(0) += 1;
+    }
+
+    fn effect(&mut self, law: Law, amount: i64) {
+        self.effects.entry(law).or_default().widen(amount);
     }
 
     fn add_match(&mut self, cpu: usize, pc: usize, bit: u16) {
@@ -119,6 +149,10 @@ impl Notes for Tally {
             }
         }
         self.outcomes.extend(other.outcomes);
+        for (law, span) in other.effects {
+            self.effects.entry(law).or_default().merge(span);
+        }
+        self.transient.merge(other.transient);
     }
 }
 
@@ -306,11 +340,15 @@ impl Judged {
             Verdict::Matched(transition) => transition.kind(),
             Verdict::Refused(refusal) => {
                 findings.push(Told::Broken(refusal.law()).finding());
+                if let Some(pages) = marks_changed(&refusal.guard) {
+                    notes.effect(refusal.law(), pages);
+                }
                 refusal.transition.kind()
             }
             Verdict::Nothing(_) => return findings.push(Told::Limit.finding()),
         };
         notes.add_match(cpu, pc, 1 << kind as u16);
+        notes.transient.widen(-self.judge.owed(&self.machine, next));
         match kind {
             TransitionKind::Mark => notes.exercise(Law::AccountExactly),
             TransitionKind::Clear => {
@@ -336,7 +374,13 @@ impl Judged {
         if !state.all_wanted().is_empty() {
             notes.exercise(Law::MlockTakesEffect);
         }
+        if state.lost != 0 {
+            notes.effect(Law::AccountExactly, -state.lost);
+        }
         for violation in state.quiescent_violations() {
+            let pages = violation.pages.len() as i64;
+            let missing = violation.law == Law::MlockTakesEffect;
+            notes.effect(violation.law, if missing { -pages } else { pages });
             notes.exercise(violation.law);
             findings.push(Told::Broken(violation.law).finding());
         }
@@ -429,6 +473,17 @@ fn nesting(outer: LockName, inner: LockName) -> Told {
             Order::Descending
         },
     )
+}
+
+/// The pages that wrongly gain a mark, or lose one (negative), if the guard is about marks.
+fn marks_changed(guard: &Guard) -> Option<i64> {
+    match guard {
+        Guard::StillWanted { pages, .. } => Some(-(pages.len() as i64)),
+        Guard::SplitChangesMarks { before, after } => {
+            Some(after.len() as i64 - before.len() as i64)
+        }
+        _ => None,
+    }
 }
 
 /// A failed check, in a few words.

@@ -44,6 +44,13 @@ fn the_verdict_table_is_as_reviewed() {
 }
 
 #[test]
+fn the_guarantees_of_each_kernel_are_as_reviewed() {
+    let output = mlockcheck(&["guarantees", "--format", "plain"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    snapshot("guarantees", stdout(&output));
+}
+
+#[test]
 fn the_costs_reproduce_the_headline_of_the_thread() {
     let output = stdout(&mlockcheck(&["costs"]));
     for (kernel, count) in [("v3.7", "512"), ("v3.9", "1")] {
@@ -66,7 +73,14 @@ fn the_costs_reproduce_the_headline_of_the_thread() {
 #[test]
 fn help_is_as_reviewed() {
     let commands = [
-        "check", "explain", "outcomes", "replay", "list", "costs", "pin",
+        "check",
+        "explain",
+        "outcomes",
+        "replay",
+        "list",
+        "guarantees",
+        "costs",
+        "pin",
     ];
     let mut text = stdout(&mlockcheck(&["--help"]));
     for command in commands {

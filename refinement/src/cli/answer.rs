@@ -3,7 +3,7 @@
 use super::Ended;
 use super::options::{Costs, Explain, Format, ReplayFile, Selection};
 use super::select::{Named, concrete, kernel_named, selected, sizes};
-use super::table::table;
+use super::table::{LAWS, table};
 use mlock_impl::kernel::Kernel;
 use mlock_impl::machine::Class;
 use mlock_refinement::check::{self, Report, differences, word};
@@ -19,21 +19,26 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A fixture at one size, searched.
-struct Searched {
-    report: Report,
+pub struct Searched {
+    /// What the search said.
+    pub report: Report,
     differences: Vec<String>,
 }
 
 /// One thing to search.
-struct Job<'n> {
-    named: &'n Named,
-    pages: u16,
+pub struct Job<'n> {
+    /// The fixture.
+    pub named: &'n Named,
+    /// Base pages per huge page.
+    pub pages: u16,
     system: Judged,
     cpus: usize,
-    kernel: &'static str,
+    /// The kernel it runs under.
+    pub kernel: &'static str,
 }
 
-fn jobs<'n>(what: &Selection, named: &'n [Named]) -> Result<Vec<Job<'n>>, Ended> {
+/// The fixtures at the sizes that were asked for.
+pub fn jobs<'n>(what: &Selection, named: &'n [Named]) -> Result<Vec<Job<'n>>, Ended> {
     let mut out = Vec::new();
     for named in named {
         for pages in sizes(what, &named.fixture) {
@@ -53,7 +58,7 @@ fn jobs<'n>(what: &Selection, named: &'n [Named]) -> Result<Vec<Job<'n>>, Ended>
 }
 
 /// Searches all jobs on every core; results come in the order of the jobs.
-fn search(jobs: &[Job<'_>]) -> Vec<Searched> {
+pub fn search(jobs: &[Job<'_>]) -> Vec<Searched> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Searched)>> = Mutex::new(Vec::new());
     let threads = std::thread::available_parallelism()
@@ -168,12 +173,9 @@ pub fn check(what: &Selection) -> Result<(), Ended> {
 
 /// One row per fixture; the sizes agree on the verdicts, or are told apart.
 fn verdict_table(jobs: &[Job<'_>], results: &[Searched]) -> String {
-    let heads = [
-        "Account", "Split", "Munlock", "Mlock", "Others", "Progress", "Order", "NoBug",
-    ];
     let heading: Vec<&str> = ["fixture", "pages"]
         .into_iter()
-        .chain(heads)
+        .chain(LAWS)
         .chain(["states", "as expected"])
         .collect();
     let mut rows: Vec<(Vec<String>, Vec<u16>, usize, bool)> = Vec::new();

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and with which exit code it ends.
 
 mod answer;
+mod guarantees;
 mod options;
 mod select;
 mod table;
@@ -31,6 +32,7 @@ pub fn run() -> ExitCode {
         Command::Outcomes(what) => answer::outcomes(what),
         Command::Replay(what) => answer::replay(what),
         Command::List(what) => answer::list(what),
+        Command::Guarantees(what) => guarantees::print(what),
         Command::Costs(what) => answer::costs(what),
         Command::Pin(what) => answer::pin(what),
     };

@@ -26,6 +26,8 @@ pub enum Command {
     Replay(ReplayFile),
     /// List the fixtures and what each claims
     List(Selection),
+    /// Put the verdicts together: what each kernel guarantees, and by how much it fails
+    Guarantees(Guarantees),
     /// Count how often mlock and munlock take each lock, at 512 pages
     Costs(Costs),
     /// Write the sizes of the searched spaces into fixtures whose verdicts are as expected
@@ -46,6 +48,16 @@ pub struct Selection {
     /// How to print results
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+}
+
+/// Whose guarantees, and how much of them.
+#[derive(Debug, Args)]
+pub struct Guarantees {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only the matrix, without how and by how much each law is broken
+    #[arg(long)]
+    pub brief: bool,
 }
 
 /// Which counterexample.

@@ -1,5 +1,10 @@
 //! Plain tables: columns as wide as their widest cell.
 
+/// Headings for the laws, in their order.
+pub const LAWS: [&str; 8] = [
+    "Account", "Split", "Munlock", "Mlock", "Others", "Progress", "Order", "NoBug",
+];
+
 /// Rows of cells under a heading, two spaces between columns.
 pub fn table(heading: &[&str], rows: &[Vec<String>]) -> String {
     let columns = heading.len();
