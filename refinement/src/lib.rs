@@ -9,6 +9,7 @@
 //! * [`check`]: a fixture at one size, searched and compared with what it expects.
 //! * [`counterexample`]: the shortest interleaving, drawn and replayed.
 //! * [`guarantees`]: the verdicts of all fixtures of a kernel, put together.
+//! * [`known_bugs`]: what fixtures stand for.
 //! * [`costs`]: how often each lock is taken.
 //!
 //! # What this does not model
@@ -22,6 +23,7 @@ pub mod counterexample;
 pub mod fixture;
 pub mod guarantees;
 pub mod judge;
+pub mod known_bugs;
 pub mod relation;
 pub mod search;
 pub mod system;

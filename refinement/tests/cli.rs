@@ -44,6 +44,11 @@ fn the_verdict_table_is_as_reviewed() {
 }
 
 #[test]
+fn the_fixtures_and_the_bugs_they_stand_for_are_as_reviewed() {
+    snapshot("list", stdout(&mlockcheck(&["list"])));
+}
+
+#[test]
 fn the_guarantees_of_each_kernel_are_as_reviewed() {
     let output = mlockcheck(&["guarantees", "--format", "plain"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -210,6 +215,7 @@ fn a_bad_fixture_points_at_the_place_and_names_the_choices() {
             "        17,\n",
         ),
         ("a region that does not exist", "Split(0)", "Split(3)"),
+        ("an unknown bug", "\"F5\"", "\"F99\""),
         ("an mm that does not exist", "Munlock(A", "Munlock(C"),
         ("a formula that is none", "\"P - 1\"", "\"P - Q\""),
         (

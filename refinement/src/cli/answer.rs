@@ -375,25 +375,6 @@ pub fn replay(what: &ReplayFile) -> Result<(), Ended> {
     }
 }
 
-/// `list`.
-pub fn list(what: &Selection) -> Result<(), Ended> {
-    let named = selected(what)?;
-    if what.format == Format::Json {
-        let rows: Vec<Value> = named
-            .iter()
-            .map(|n| json!({"fixture": n.name, "kernel": n.fixture.kernel, "claim": n.fixture.claim}))
-            .collect();
-        anstream::println!("{}", json!({"format": 1, "fixtures": rows}));
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = named
-        .iter()
-        .map(|n| vec![n.name.clone(), n.fixture.claim.clone()])
-        .collect();
-    anstream::print!("{}", table(&["fixture", "claim"], &rows));
-    Ok(())
-}
-
 /// `costs`.
 pub fn costs(what: &Costs) -> Result<(), Ended> {
     let kernels = match &what.kernel {

@@ -2,6 +2,7 @@
 
 mod answer;
 mod guarantees;
+mod list;
 mod options;
 mod select;
 mod table;
@@ -31,7 +32,7 @@ pub fn run() -> ExitCode {
         Command::Explain(what) => answer::explain(what),
         Command::Outcomes(what) => answer::outcomes(what),
         Command::Replay(what) => answer::replay(what),
-        Command::List(what) => answer::list(what),
+        Command::List(what) => list::print(what),
         Command::Guarantees(what) => guarantees::print(what),
         Command::Costs(what) => answer::costs(what),
         Command::Pin(what) => answer::pin(what),
