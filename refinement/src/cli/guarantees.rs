@@ -1,8 +1,8 @@
 //! `guarantees`: kernel × law, out of the runs of all fixtures.
 
 use super::Ended;
-use super::answer::{Job, Searched, jobs, search};
 use super::options::{self, Format};
+use super::runs::{Job, Searched, jobs, search};
 use super::select::selected;
 use super::table::table;
 use mlock_impl::kernel::Kernel;

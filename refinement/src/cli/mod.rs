@@ -1,14 +1,20 @@
 //! The command line: what can be asked, and with which exit code it ends.
 
-mod answer;
+mod check;
+mod costs;
+mod explain;
 mod guarantees;
 mod list;
 mod options;
+mod outcomes;
+mod pin;
+mod runs;
 mod select;
 mod table;
 
 use clap::Parser;
 use options::{Cli, Command};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Why a command did not end with 0.
@@ -28,14 +34,14 @@ pub enum Ended {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let ended = match &cli.command {
-        Command::Check(what) => answer::check(what),
-        Command::Explain(what) => answer::explain(what),
-        Command::Outcomes(what) => answer::outcomes(what),
-        Command::Replay(what) => answer::replay(what),
+        Command::Check(what) => check::check(what),
+        Command::Explain(what) => explain::explain(what),
+        Command::Outcomes(what) => outcomes::outcomes(what),
+        Command::Replay(what) => explain::replay(what),
         Command::List(what) => list::print(what),
         Command::Guarantees(what) => guarantees::print(what),
-        Command::Costs(what) => answer::costs(what),
-        Command::Pin(what) => answer::pin(what),
+        Command::Costs(what) => costs::costs(what),
+        Command::Pin(what) => pin::pin(what),
     };
     let (code, message) = match ended {
         Ok(()) => (0, String::new()),
@@ -48,4 +54,12 @@ pub fn run() -> ExitCode {
         anstream::eprintln!("{message}");
     }
     ExitCode::from(code)
+}
+
+/// Writes a file so that it is never there by half.
+fn write_whole(path: &Path, text: &str) -> Result<(), Ended> {
+    let draft = path.with_extension("ron.tmp");
+    std::fs::write(&draft, text)
+        .and_then(|()| std::fs::rename(&draft, path))
+        .map_err(|error| Ended::Unreadable(format!("cannot write {}: {error}", path.display())))
 }
