@@ -29,7 +29,7 @@ impl Op {
     }
 
     /// Every place the instruction at `pc` may go on at.
-    fn successors(&self, pc: Pc) -> impl Iterator<Item = Pc> + use<> {
+    pub(super) fn successors(&self, pc: Pc) -> impl Iterator<Item = Pc> + use<> {
         let next = (!matches!(self, Op::Jump(_))).then_some(pc + 1);
         next.into_iter().chain(self.target())
     }

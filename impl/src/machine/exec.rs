@@ -573,18 +573,17 @@ impl<'m> Next<'m> {
             .iter()
             .find(|(h, _)| *h == hold);
         let Some((_, slots)) = held else { return };
-        let values: Vec<i64> = slots.iter().map(|slot| slot.get(&self.words)).collect();
-        let Some(at) = values.iter().rposition(|&v| v == i64::from(page) + 1) else {
+        let held = |slot: &Field| slot.get(&self.words) == i64::from(page) + 1;
+        let Some(at) = slots.iter().rposition(held) else {
             return;
         };
         // The rest moves up, so that equal holdings are equal states.
-        let rest = values
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| *i != at)
-            .map(|(_, v)| *v);
-        for (slot, value) in slots.iter().zip(rest.chain([0])) {
+        for (slot, next) in slots[at..].iter().zip(&slots[at + 1..]) {
+            let value = next.get(&self.words);
             let _fits = slot.set(&mut self.words, value);
+        }
+        if let Some(last) = slots.last() {
+            let _fits = last.set(&mut self.words, 0);
         }
     }
 

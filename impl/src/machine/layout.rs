@@ -5,6 +5,7 @@
 //! The layout is exact: two states are the same if and only if their words are.
 
 use super::dataflow::{Facts, PageHold, most_held};
+use super::interval::Interval;
 use super::lock::{Class, Scope};
 use super::op::{Program, RegKind};
 use super::world::World;
@@ -43,8 +44,16 @@ impl Field {
         true
     }
 
+    /// What fits into the field.
+    fn range(self) -> Interval {
+        Interval {
+            least: self.min,
+            most: self.min.saturating_add_unsigned(self.mask()),
+        }
+    }
+
     /// Sets every bit of the field.
-    fn fill(self, state: &mut [u64]) {
+    pub fn fill(self, state: &mut [u64]) {
         state[usize::from(self.word)] |= self.mask() << self.shift;
     }
 
@@ -100,6 +109,34 @@ impl Plane {
             .map(move |word| word >> self.shift & mask)
     }
 
+    /// Whether the bits of all pages from `from` up to `to` are set.
+    pub(super) fn all(self, state: &[u64], mut from: u16, to: u16) -> bool {
+        let to = to.min(self.pages);
+        while from < to {
+            let (word, bit) = self.place(from);
+            let count = (64 - bit).min(u32::from(to - from));
+            if (state[word] >> bit).trailing_ones() < count {
+                return false;
+            }
+            from += count as u16;
+        }
+        true
+    }
+
+    /// The first page from `from` on whose bit is `value`; the number of pages if there is none.
+    pub fn next(self, state: &[u64], mut from: u16, value: bool) -> u16 {
+        while from < self.pages {
+            let (word, bit) = self.place(from);
+            let flip = if value { 0 } else { u64::MAX };
+            let rest = (state[word] ^ flip) >> bit;
+            if rest != 0 {
+                return (from + rest.trailing_zeros() as u16).min(self.pages);
+            }
+            from += 64 - bit as u16;
+        }
+        self.pages
+    }
+
     /// Sets every bit of the plane.
     fn fill(self, state: &mut [u64]) {
         for page in 0..self.pages {
@@ -117,10 +154,16 @@ impl Plane {
 /// Where a CPU's own variables are.
 #[derive(Clone, Debug)]
 pub(super) struct CpuLayout {
+    /// The words that the next instruction and the local variables are in, each with their bits.
+    pub(super) own: Vec<(usize, u64)>,
     /// The next instruction.
     pub(super) pc: Field,
     /// Each local variable; several may share a place.
     pub(super) regs: Vec<Field>,
+    /// The places that local variables share.
+    pub(super) slots: Vec<Field>,
+    /// What may be in each of these places.
+    pub(super) ranges: Vec<Interval>,
     /// Each lock that is not per page: class, index, and 0 free, 1 exclusive, 2 shared.
     pub(super) locks: Vec<(Class, u16, Field)>,
     /// The pages held in each way: page + 1, or 0.
@@ -296,9 +339,21 @@ fn cpu_layout(packer: &mut Packer, world: &World, program: &Program, facts: &Fac
             )
         })
         .collect();
+    let pc = packer.field(0..=program.code.len() as i64);
+    let mut own = vec![0; packer.words()];
+    for field in fields.iter().chain([&pc]) {
+        field.fill(&mut own);
+    }
     CpuLayout {
-        pc: packer.field(0..=program.code.len() as i64),
+        own: own
+            .into_iter()
+            .enumerate()
+            .filter(|(_, bits)| *bits != 0)
+            .collect(),
+        pc,
         regs: facts.slot.iter().map(|&slot| fields[slot]).collect(),
+        ranges: fields.iter().map(|field| field.range()).collect(),
+        slots: fields,
         locks,
         pages,
     }

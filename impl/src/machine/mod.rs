@@ -5,10 +5,14 @@
 //! * [`Asm`]: how kernel functions emit it.
 //! * [`Layout`]: where each variable sits in a packed state.
 //! * [`Machine::step`]: what happens when one CPU takes one step.
+//! * [`Access`]: what a step touches; [`Machine::interferers`]: who else may still touch it.
 
+mod ahead;
 mod asm;
 mod dataflow;
 mod exec;
+mod footprint;
+mod interval;
 mod layout;
 mod lock;
 mod op;
@@ -16,8 +20,10 @@ mod render;
 mod state;
 mod world;
 
+pub use ahead::Ahead;
 pub use asm::{Asm, Cond, Target, page_locked, read, test_clear, test_set, trylock};
 pub use exec::{Blocker, Bug, Event, Machine, Step};
+pub use footprint::{Access, Object};
 pub use layout::{Field, Layout, LayoutError, Plane};
 pub use lock::{Class, Kind, LockName, Mode, Scope};
 pub use op::{Expr, Flag, Instr, LockRef, Op, Pc, Program, Reg, RegInfo, RegKind, Source};

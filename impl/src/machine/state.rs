@@ -54,6 +54,25 @@ impl<'a> State<'a> {
         }
     }
 
+    /// Whether the table of `mm` maps all pages of a range.
+    pub(super) fn maps_all(self, mm: u8, pages: &std::ops::Range<u16>) -> bool {
+        self.machine.layout.pte[usize::from(mm)].all(self.words, pages.start, pages.end)
+    }
+
+    /// The page whose flags stand for `page`.
+    pub fn head_of(self, page: u16) -> u16 {
+        let rides = self.machine.layout.rides;
+        (0..=page)
+            .rev()
+            .find(|&p| !rides.get(self.words, p))
+            .unwrap_or(0)
+    }
+
+    /// The first page from `page` on that has flags of its own; the number of pages if there is none.
+    pub fn next_head(self, page: u16) -> u16 {
+        self.machine.layout.rides.next(self.words, page, false)
+    }
+
     /// How `mm` maps a region.
     pub fn pmd(self, mm: u8, region: usize) -> Pmd {
         let raw = self.machine.layout.pmd[usize::from(mm)][region].get(self.words);

@@ -1,0 +1,364 @@
+//! Looking ahead: what others may still do before a CPU takes its next step, and whether that
+//! interferes with it.
+//!
+//! From where a CPU stands, its program is run without memory: local variables start as what they
+//! are, what is loaded into them may be anything, a branch on something unknown goes both ways, and
+//! the footprints of all instructions on the way are joined.
+//! Of each variable it is kept between which numbers it lies; where a loop moves a bound, that bound
+//! is given up, so that there is an end to it.
+//! (This is abstract interpretation over intervals, with widening at loops: Cousot and Cousot, 1977.)
+//!
+//! Two things stop the others sooner:
+//!
+//! * **Locks.** Nobody gets past the acquisition of a lock that the asking CPU holds for writing, as
+//!   long as it stands still.
+//!   Locks of pages do not count, for a split may wipe them.
+//! * **Entries.** What a page-middle-directory entry is now, it stays until somebody writes it.
+//!   So the others are first run with all entries as they are; entries that one of them
+//!   may write are then taken to be unknown, until no more are written.
+//!   (By induction: the first of them to write a known entry would have got there with all known
+//!   entries unchanged, and that was looked at.)
+//!   So a munlock that would meet the entry of a split in progress is known to wait for it, and a page
+//!   that is mapped is known not to lose its last reference.
+
+use super::exec::Machine;
+use super::footprint::{Access, Object, counted, locks};
+use super::interval::{Env, Interval, Places};
+use super::lock::{Class, Scope};
+use super::op::{Expr, Op, Pc, Source};
+use super::world::Pmd;
+use rustc_hash::FxHashMap;
+
+/// One thread's memory of what it found.
+#[derive(Clone, Debug, Default)]
+pub struct Ahead {
+    /// For each question, the place of its answer.
+    known: FxHashMap<Key, usize>,
+    answers: Vec<Access>,
+}
+
+/// Who asks, and with which locks; the entries; and where the other stands, with its variables.
+type Key = [u64; 2 + OWN];
+
+/// Words of a CPU's variables that a key has room for; wider ones are looked up anew each time.
+const OWN: usize = 4;
+
+/// Most answers to keep before all are forgotten.
+const MOST: usize = 1 << 16;
+
+/// For each address space and region, four bits: an entry's state, [`FULL`] or [`UNKNOWN`].
+type Entries = u64;
+/// A table in which every pte is present.
+const FULL: u64 = 14;
+const UNKNOWN: u64 = 15;
+/// Bits for an entry, and how many entries there is room for.
+const BITS: usize = 4;
+const ROOM: usize = 16;
+
+impl Machine {
+    /// The CPUs that may do something before `cpu` takes its next step that makes a difference to
+    /// that step, or it to them; a bit each.
+    ///
+    /// `seen` adds to a footprint what an observer looks at when it is taken in `state`.
+    pub fn interferers(
+        &self,
+        state: &[u64],
+        cpu: usize,
+        ahead: &mut Ahead,
+        seen: &dyn Fn(&[u64], Access) -> Access,
+    ) -> u32 {
+        let Some(mine) = self.next_access(state, cpu) else {
+            return 0;
+        };
+        let here = self.state(state);
+        let others = || {
+            let all = 0..self.programs.len();
+            all.filter(|&other| other != cpu && !here.halted(other))
+        };
+        if mine == Access::NONE || others().next().is_none() {
+            return 0;
+        }
+        let mine = seen(state, mine);
+        let mut entries = self.entries(state);
+        loop {
+            if ahead.answers.len() >= MOST {
+                ahead.known.clear();
+                ahead.answers.clear();
+            }
+            let mut less = entries;
+            let mut meets = 0;
+            for other in others() {
+                let theirs = self.later(state, cpu, other, entries, ahead);
+                less = self.forget(less, theirs);
+                if less == entries
+                    && (mine.conflicts(theirs) || mine.conflicts(&seen(state, *theirs)))
+                {
+                    meets |= 1 << other;
+                }
+            }
+            if less == entries {
+                return meets;
+            }
+            entries = less;
+        }
+    }
+
+    /// The footprint of the instruction that `cpu` is at.
+    fn next_access(&self, state: &[u64], cpu: usize) -> Option<Access> {
+        let here = self.state(state);
+        let op = &self.programs[cpu].code.get(usize::from(here.pc(cpu)))?.op;
+        let known = |e: &Expr| Interval::only(self.eval(state, cpu, e));
+        let access = Access::of(&self.world, op, &known);
+        let unmapped =
+            counted(op).is_some_and(|page| here.mapcount(self.eval(state, cpu, page) as u16) == 0);
+        Some(if unmapped {
+            access.uncounted(&self.world)
+        } else {
+            access
+        })
+    }
+
+    /// What `other` may do as long as `cpu` stands still, with entries as they are known.
+    fn later<'a>(
+        &self,
+        state: &[u64],
+        cpu: usize,
+        other: usize,
+        entries: Entries,
+        ahead: &'a mut Ahead,
+    ) -> &'a Access {
+        let held = self.held_for_writing(state, cpu);
+        let own = &self.layout.cpus[other].own;
+        let mut key = [0; 2 + OWN];
+        key[0] = (other as u64) << 40 | (cpu as u64) << 32 | u64::from(held);
+        key[1] = entries;
+        for (place, &(word, bits)) in key[2..].iter_mut().zip(own) {
+            *place = state[word] & bits;
+        }
+        if own.len() <= OWN
+            && let Some(&place) = ahead.known.get(&key)
+        {
+            return &ahead.answers[place];
+        }
+        let slots = &self.layout.cpus[other].slots;
+        let env = slots
+            .iter()
+            .map(|slot| Interval::only(slot.get(state)))
+            .collect();
+        let look = Look {
+            machine: self,
+            cpu: other,
+            stopper: cpu,
+            held,
+            entries,
+        };
+        let place = ahead.answers.len();
+        ahead
+            .answers
+            .push(look.from(self.state(state).pc(other), env));
+        ahead.known.insert(key, place);
+        &ahead.answers[place]
+    }
+
+    /// The locks, other than those of pages, that a CPU holds for writing: a bit for each place in
+    /// its list.
+    fn held_for_writing(&self, state: &[u64], cpu: usize) -> u32 {
+        let locks = self.layout.cpus[cpu].locks.iter().take(32).enumerate();
+        let held = locks.filter(|(_, (_, _, field))| field.get(state) == 1);
+        held.fold(0, |all, (i, _)| all | 1 << i)
+    }
+
+    fn entries(&self, state: &[u64]) -> Entries {
+        let here = self.state(state);
+        let mut entries = u64::MAX;
+        for mm in 0..self.world.mms {
+            for (region, pages) in self.world.regions.iter().enumerate() {
+                let Some(shift) = self.place(mm, region) else {
+                    continue;
+                };
+                let now = match here.pmd(mm, region) {
+                    Pmd::Table if here.maps_all(mm, &pages.pages()) => FULL,
+                    pmd => pmd as u64,
+                };
+                entries = entries & !(UNKNOWN << shift) | now << shift;
+            }
+        }
+        entries
+    }
+
+    /// Where an entry is kept, if there is room for it.
+    fn place(&self, mm: u8, region: usize) -> Option<usize> {
+        let place = usize::from(mm) * self.world.regions.len() + region;
+        (place < ROOM).then_some(place * BITS)
+    }
+
+    /// The entries, without those that are written.
+    fn forget(&self, mut entries: Entries, access: &Access) -> Entries {
+        for mm in 0..self.world.mms {
+            let Some(written) = access.written(Object::Maps(mm)) else {
+                continue;
+            };
+            for (i, region) in self.world.regions.iter().enumerate() {
+                let pages = region.pages();
+                if *written.start() < pages.end
+                    && pages.start <= *written.end()
+                    && let Some(shift) = self.place(mm, i)
+                {
+                    entries |= UNKNOWN << shift;
+                }
+            }
+        }
+        entries
+    }
+}
+
+/// One look ahead along the program of a CPU.
+struct Look<'m> {
+    machine: &'m Machine,
+    cpu: usize,
+    /// Who stands still, and what it holds.
+    stopper: usize,
+    held: u32,
+    entries: Entries,
+}
+
+impl Look<'_> {
+    fn from(&self, pc: Pc, env: Env) -> Access {
+        let machine = self.machine;
+        let code = &machine.programs[self.cpu].code;
+        let places = Places {
+            slot: &machine.facts[self.cpu].slot,
+            range: &machine.layout.cpus[self.cpu].ranges,
+        };
+        let mut all = Access::NONE;
+        let mut at: Vec<Option<Env>> = vec![None; code.len() + 1];
+        let mut work = vec![pc];
+        at[usize::from(pc)] = Some(env);
+        while let Some(pc) = work.pop() {
+            let Some(op) = code.get(usize::from(pc)).map(|instr| &instr.op) else {
+                continue;
+            };
+            let Some(env) = at[usize::from(pc)].clone() else {
+                continue;
+            };
+            let known = |e: &Expr| places.value(e, &env);
+            if let Op::Acquire(lock, _) = op
+                && lock.class.scope() != Scope::Page
+                && self.stops(lock.class, locks(&machine.world, lock, &known))
+            {
+                continue;
+            }
+            all.join(&Access::of(&machine.world, op, &known));
+            for to in op.successors(pc) {
+                let mut after = env.clone();
+                if let Op::Branch(cond, _) = op {
+                    let holds = to == pc + 1;
+                    let value = known(cond);
+                    let may = if holds {
+                        value != Interval::only(0)
+                    } else {
+                        value.least <= 0 && value.most >= 0
+                    };
+                    if !may {
+                        continue;
+                    }
+                    places.learn(cond, holds, &mut after);
+                }
+                if let Some(reg) = op.defines() {
+                    let now = self
+                        .defined(op, &known)
+                        .unwrap_or_else(|| places.anything(reg));
+                    places.set(&mut after, reg, now);
+                }
+                let loops = to <= pc;
+                if meet(&mut at[usize::from(to)], &after, loops, places.range) {
+                    work.push(to);
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether the standing CPU holds all locks of a class that are meant.
+    fn stops(&self, class: Class, meant: std::ops::RangeInclusive<u16>) -> bool {
+        let locks = self.machine.layout.cpus[self.stopper]
+            .locks
+            .iter()
+            .take(32)
+            .enumerate();
+        meant.start() == meant.end()
+            && locks
+                .filter(|(i, _)| self.held & 1 << i != 0)
+                .any(|(_, &(c, index, _))| (c, index) == (class, *meant.start()))
+    }
+
+    /// What an instruction finds or computes, as far as it is known.
+    fn defined(&self, op: &Op, known: &dyn Fn(&Expr) -> Interval) -> Option<Interval> {
+        let world = &self.machine.world;
+        let region_of = |page: &Expr| match &world.regions[..] {
+            [_] => Some(0),
+            _ => {
+                let pages = known(page);
+                let (least, most) = (
+                    world.region_of(pages.least as u16),
+                    world.region_of(pages.most as u16),
+                );
+                (pages.least >= 0 && least == most).then_some(least)
+            }
+        };
+        match op {
+            Op::Set(_, e) => Some(known(e)),
+            Op::Load(_, source) | Op::BugOn(_, source, _) => match source {
+                Source::Pmd(mm, region) => self.entry(*mm, usize::from(*region)),
+                Source::PmdAt(mm, page) => self.entry(*mm, region_of(page)?),
+                Source::PtePresent(mm, page) => {
+                    (self.raw(*mm, region_of(page)?)? == FULL).then_some(Interval::only(1))
+                }
+                _ => None,
+            },
+            Op::PutPage(page, _) | Op::PutSplitRef(page, _) => {
+                let region = region_of(page)?;
+                let mapped = (0..world.mms)
+                    .filter_map(|mm| self.raw(mm, region))
+                    .any(|entry| [Pmd::Huge as u64, Pmd::Splitting as u64, FULL].contains(&entry));
+                mapped.then_some(Interval::only(0))
+            }
+            _ => None,
+        }
+    }
+
+    /// An entry, if it is known.
+    fn raw(&self, mm: u8, region: usize) -> Option<u64> {
+        let entry = self.entries >> self.machine.place(mm, region)? & UNKNOWN;
+        (entry != UNKNOWN).then_some(entry)
+    }
+
+    fn entry(&self, mm: u8, region: usize) -> Option<Interval> {
+        let entry = match self.raw(mm, region)? {
+            FULL => Pmd::Table as u64,
+            entry => entry,
+        };
+        Some(Interval::only(entry as i64))
+    }
+}
+
+/// Joins what is known on two ways to a place; tells whether anything is news there.
+fn meet(here: &mut Option<Env>, env: &Env, loops: bool, range: &[Interval]) -> bool {
+    let Some(old) = here else {
+        *here = Some(env.clone());
+        return true;
+    };
+    let mut news = false;
+    for ((old, new), range) in old.iter_mut().zip(env).zip(range) {
+        let mut both = old.join(*new);
+        if loops && both.least < old.least {
+            both.least = range.least;
+        }
+        if loops && both.most > old.most {
+            both.most = range.most;
+        }
+        news |= both != *old;
+        *old = both;
+    }
+    news
+}

@@ -1,0 +1,352 @@
+//! Footprints: what each instruction reads, writes and adds to.
+//!
+//! Shared memory has a few kinds of *objects* (a flag, the page tables of an address space, a class of
+//! locks, the statistic), each with an index: mostly a page, sometimes an address space.
+//! A footprint says of each kind between which indices it is read, and between which it is changed.
+//! Two instructions commute if neither writes what the other touches, and neither adds to what the
+//! other reads; two that add to the same thing commute.
+//!
+//! # References
+//!
+//! Dropping a reference is a decrement whose result matters only if it was the last one.
+//! As long as the page is mapped it is not the last one, so it merely adds; that the page stays mapped
+//! is what it reads.
+//! For a page that is not mapped see [`Access::uncounted`].
+
+use super::interval::Interval;
+use super::lock::{Class, Mode, Scope};
+use super::op::{Expr, Flag, LockRef, Op, Source};
+use super::world::World;
+use std::ops::RangeInclusive;
+
+/// The kinds of things in shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A page flag, by page.
+    Flag(Flag),
+    /// Heads, tails and sizes, by page.
+    Shape,
+    /// Which pages have flags of their own, by page.
+    Rides,
+    /// References, by page.
+    Refs,
+    /// Which pages are back with the allocator, by page.
+    Free,
+    /// How an address space maps its addresses, entry and ptes, by page; the last kind of four
+    /// stands for all further address spaces.
+    Maps(u8),
+    /// Where an address space has `VM_LOCKED`, by page.
+    VmLocked(u8),
+    /// The statistic.
+    Statistic,
+    /// Who is inside a call.
+    Calls,
+    /// A class of locks, by what names them.
+    Lock(Class),
+}
+
+const MMS: usize = 4;
+const FLAGS: usize = 4;
+const MAPS: usize = FLAGS + 4;
+const VM_LOCKED: usize = MAPS + MMS;
+const LOCKS: usize = VM_LOCKED + MMS + 2;
+const KINDS: usize = LOCKS + Class::ALL.len();
+
+impl Object {
+    fn index(self) -> usize {
+        match self {
+            Object::Flag(flag) => flag as usize,
+            Object::Shape => FLAGS,
+            Object::Rides => FLAGS + 1,
+            Object::Refs => FLAGS + 2,
+            Object::Free => FLAGS + 3,
+            Object::Maps(mm) => MAPS + usize::from(mm).min(MMS - 1),
+            Object::VmLocked(mm) => VM_LOCKED + usize::from(mm).min(MMS - 1),
+            Object::Statistic => LOCKS - 2,
+            Object::Calls => LOCKS - 1,
+            Object::Lock(class) => LOCKS + class as usize,
+        }
+    }
+}
+
+/// Indices from the first to the last; none if they are the wrong way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span(u16, u16);
+
+impl Span {
+    const NONE: Span = Span(u16::MAX, 0);
+
+    fn meets(self, other: Span) -> bool {
+        self.0 <= other.1 && other.0 <= self.1
+    }
+
+    fn join(self, other: Span) -> Span {
+        Span(self.0.min(other.0), self.1.max(other.1))
+    }
+}
+
+/// What an instruction, or several, may do to shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// Kinds that are read, added to, written: a bit each.
+    reads: u32,
+    adds: u32,
+    writes: u32,
+    /// Where each kind is read.
+    read: [Span; KINDS],
+    /// Where each kind is added to or written.
+    changed: [Span; KINDS],
+}
+
+impl Access {
+    /// Nothing at all.
+    pub const NONE: Access = Access {
+        reads: 0,
+        adds: 0,
+        writes: 0,
+        read: [Span::NONE; KINDS],
+        changed: [Span::NONE; KINDS],
+    };
+
+    /// Anything whatever: what is always right to say, and never lets anything be left out.
+    pub fn everything() -> Access {
+        let all = u32::MAX >> (32 - KINDS);
+        Access {
+            reads: all,
+            adds: 0,
+            writes: all,
+            read: [Span(0, u16::MAX); KINDS],
+            changed: [Span(0, u16::MAX); KINDS],
+        }
+    }
+
+    /// Looks at a kind of thing, too.
+    pub fn reads(&mut self, kind: Object, at: RangeInclusive<u16>) {
+        let kind = kind.index();
+        self.reads |= 1 << kind;
+        self.read[kind] = self.read[kind].join(Span(*at.start(), *at.end()));
+    }
+
+    /// Changes a kind of thing, too.
+    pub fn writes(&mut self, kind: Object, at: RangeInclusive<u16>) {
+        let kind = kind.index();
+        self.writes |= 1 << kind;
+        self.changed[kind] = self.changed[kind].join(Span(*at.start(), *at.end()));
+    }
+
+    /// Adds to a kind of thing without looking, too.
+    pub fn adds(&mut self, kind: Object, at: RangeInclusive<u16>) {
+        let kind = kind.index();
+        self.adds |= 1 << kind;
+        self.changed[kind] = self.changed[kind].join(Span(*at.start(), *at.end()));
+    }
+
+    /// Whether it changes anything but locks and references.
+    pub fn changes_memory(&self) -> bool {
+        let locks = u32::MAX << LOCKS | 1 << Object::Refs.index();
+        self.writes & !locks != 0
+    }
+
+    /// Where it changes a kind of thing, if it does.
+    pub fn written(&self, kind: Object) -> Option<RangeInclusive<u16>> {
+        let kind = kind.index();
+        let span = self.changed[kind];
+        (self.writes & 1 << kind != 0).then_some(span.0..=span.1)
+    }
+
+    /// Does what `other` does, too.
+    pub fn join(&mut self, other: &Access) {
+        self.reads |= other.reads;
+        self.adds |= other.adds;
+        self.writes |= other.writes;
+        for kind in kinds(other.reads) {
+            self.read[kind] = self.read[kind].join(other.read[kind]);
+        }
+        for kind in kinds(other.adds | other.writes) {
+            self.changed[kind] = self.changed[kind].join(other.changed[kind]);
+        }
+    }
+
+    /// Whether the order of the two can matter.
+    pub fn conflicts(&self, other: &Access) -> bool {
+        let both = self.writes & (other.adds | other.writes) | other.writes & self.adds;
+        let mine = (self.writes | self.adds) & other.reads;
+        let theirs = (other.writes | other.adds) & self.reads;
+        kinds(both).any(|kind| self.changed[kind].meets(other.changed[kind]))
+            || kinds(mine).any(|kind| self.changed[kind].meets(other.read[kind]))
+            || kinds(theirs).any(|kind| other.changed[kind].meets(self.read[kind]))
+    }
+
+    /// As this, for an instruction that counts references on a page that is not mapped: now the
+    /// count matters, and whose pages count together.
+    pub fn uncounted(&self, world: &World) -> Access {
+        let mut all = *self;
+        let refs = Object::Refs.index();
+        if self.adds & 1 << refs != 0 {
+            all.writes(Object::Refs, pages(world));
+            all.reads(Object::Shape, pages(world));
+            all.reads(Object::Free, pages(world));
+        }
+        all
+    }
+
+    /// What one instruction does, local variables as far as they are `known`; a page whose
+    /// references it counts is taken to be mapped.
+    pub(super) fn of(world: &World, op: &Op, known: &dyn Fn(&Expr) -> Interval) -> Access {
+        let mut all = Access::NONE;
+        let at = |page: &Expr| within(known(page), world.pages());
+        match op {
+            Op::Set(..) | Op::Jump(_) | Op::Branch(..) => {}
+            Op::Enter(_) | Op::Leave(_) => all.writes(Object::Calls, 0..=0),
+            Op::Acquire(lock, Mode::Shared) | Op::TryAcquire(lock, Mode::Shared, _) => {
+                all.adds(Object::Lock(lock.class), locks(world, lock, known));
+            }
+            Op::Acquire(lock, Mode::Exclusive)
+            | Op::TryAcquire(lock, Mode::Exclusive, _)
+            | Op::Release(lock)
+            | Op::ReleaseIfHeld(lock) => {
+                all.writes(Object::Lock(lock.class), locks(world, lock, known));
+            }
+            Op::GetPage(p)
+            | Op::GetPageUnlessZero(p, _)
+            | Op::PutPage(p, _)
+            | Op::GetSplitRef(p)
+            | Op::PutSplitRef(p, _) => all.counts(world, at(p)),
+            Op::Free(p) => {
+                // With a head goes the rest of its folio.
+                let folio = *at(p).start()..=region_end(world, *at(p).end());
+                all.writes(Object::Free, folio.clone());
+                all.writes(Object::Shape, folio.clone());
+                all.writes(Object::Flag(Flag::Mlocked), folio);
+            }
+            Op::Load(_, source) | Op::BugOn(_, source, _) => all.loads(world, source, known),
+            Op::TestSet(flag, p, _) | Op::TestClear(flag, p, _) | Op::SetFlag(flag, p) => {
+                all.writes(Object::Flag(*flag), at(p));
+            }
+            Op::ModNrMlock(_) => all.adds(Object::Statistic, 0..=0),
+            Op::ClearTailFlags(p) => {
+                all.writes(Object::Shape, at(p));
+                all.writes(Object::Flag(Flag::Mlocked), at(p));
+                all.writes(Object::Flag(Flag::Lru), at(p));
+                all.writes(Object::Lock(Class::PageLock), at(p));
+                all.writes(Object::Lock(Class::Compound), at(p));
+            }
+            Op::SetTailFlags(p, _) => {
+                all.writes(Object::Flag(Flag::Mlocked), at(p));
+                all.writes(Object::Flag(Flag::Lru), at(p));
+                all.writes(Object::Rides, at(p));
+            }
+            Op::ClearCompound(p) => all.writes(Object::Shape, at(p)),
+            Op::SetPmd(mm, region, _) | Op::FillTable(mm, region) => {
+                all.writes(Object::Maps(*mm), region_pages(world, *region));
+            }
+            Op::ClearPte(mm, p, _) => {
+                all.counts(world, at(p));
+                all.writes(Object::Maps(*mm), at(p));
+            }
+            Op::ClearHugePmd(mm, region, _) => {
+                all.counts(world, region_pages(world, *region));
+                all.writes(Object::Maps(*mm), region_pages(world, *region));
+            }
+            Op::CopyPmd(from, to, region) => {
+                all.reads(Object::Maps(*from), region_pages(world, *region));
+                all.writes(Object::Maps(*to), region_pages(world, *region));
+            }
+            Op::SetVmLocked(area, _) => {
+                all.writes(Object::VmLocked(area.mm), range(&area.pages));
+            }
+        }
+        all
+    }
+
+    /// Counts references on pages that are mapped, and stay so.
+    fn counts(&mut self, world: &World, at: RangeInclusive<u16>) {
+        for mm in 0..world.mms {
+            self.reads(Object::Maps(mm), at.clone());
+        }
+        self.adds(Object::Refs, pages(world));
+    }
+
+    fn loads(&mut self, world: &World, source: &Source, known: &dyn Fn(&Expr) -> Interval) {
+        let at = |page: &Expr| within(known(page), world.pages());
+        match source {
+            Source::Flag(flag, p) => self.reads(Object::Flag(*flag), at(p)),
+            Source::PageLocked(p) => self.reads(Object::Lock(Class::PageLock), at(p)),
+            Source::PageCompound(p) | Source::NrPages(p) => self.reads(Object::Shape, at(p)),
+            Source::Mapcount(p) => {
+                for mm in 0..world.mms {
+                    self.reads(Object::Maps(mm), at(p));
+                }
+            }
+            Source::Pmd(mm, region) => {
+                self.reads(Object::Maps(*mm), region_pages(world, *region));
+            }
+            Source::PmdAt(mm, p) | Source::PtePresent(mm, p) => {
+                self.reads(Object::Maps(*mm), at(p));
+            }
+            Source::VmLocked(mm, p) => self.reads(Object::VmLocked(*mm), at(p)),
+            Source::VmLockedIn(area) => self.reads(Object::VmLocked(area.mm), range(&area.pages)),
+        }
+    }
+}
+
+/// The page whose references an instruction counts.
+pub(super) fn counted(op: &Op) -> Option<&Expr> {
+    match op {
+        Op::GetPage(p)
+        | Op::GetPageUnlessZero(p, _)
+        | Op::PutPage(p, _)
+        | Op::GetSplitRef(p)
+        | Op::PutSplitRef(p, _) => Some(p),
+        _ => None,
+    }
+}
+
+/// What names a lock, as far as it is known.
+pub(super) fn locks(
+    world: &World,
+    lock: &LockRef,
+    known: &dyn Fn(&Expr) -> Interval,
+) -> RangeInclusive<u16> {
+    let index = known(&lock.index);
+    match (lock.class.scope(), &world.regions[..]) {
+        (Scope::Global, _) => 0..=0,
+        // Whatever address it is computed from.
+        (Scope::Region, [only]) => only.start..=only.start,
+        _ => within(index, u16::MAX),
+    }
+}
+
+fn kinds(mut bits: u32) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let kind = bits.checked_ilog2()?;
+        bits &= !(1 << kind);
+        Some(kind as usize)
+    })
+}
+
+fn pages(world: &World) -> RangeInclusive<u16> {
+    0..=world.pages()
+}
+
+/// The indices that a computed one may be, up to the last one.
+fn within(index: Interval, last: u16) -> RangeInclusive<u16> {
+    let bound = |index: i64| index.clamp(0, i64::from(last)) as u16;
+    bound(index.least)..=bound(index.most)
+}
+
+fn range(pages: &std::ops::Range<u16>) -> RangeInclusive<u16> {
+    pages.start..=pages.end.saturating_sub(1)
+}
+
+fn region_pages(world: &World, region: u16) -> RangeInclusive<u16> {
+    world
+        .regions
+        .get(usize::from(region))
+        .map_or(0..=u16::MAX, |r| range(&r.pages()))
+}
+
+/// The last page of the region around `page`.
+fn region_end(world: &World, page: u16) -> u16 {
+    *region_pages(world, world.region_of(page) as u16).end()
+}
