@@ -1,11 +1,12 @@
 //! A scenario at one size: searched, and compared with what its fixture expects.
 
 use crate::fixture::{Counts, Fixture, Verdict};
-use crate::search::{Coverage, Exploration, Finding, Limits, explore};
-use crate::system::{Judged, Order, Outcome, Tally, Told};
+use crate::search::{Coverage, Exploration, Finding, Options, Progress, System, explore};
+use crate::system::{Order, Outcome, Tally, Told};
 use mlock_impl::machine::Class;
 use mlock_spec::Law;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 /// What a search says.
 #[derive(Debug)]
@@ -14,8 +15,14 @@ pub struct Report {
     pub coverage: Coverage,
     /// The size of the space.
     pub counts: Counts,
+    /// Memory taken by the states, in bytes.
+    pub bytes: usize,
+    /// Steps taken, fused ones each.
+    pub steps: usize,
     /// Each law's verdict.
     pub laws: BTreeMap<Law, LawReport>,
+    /// Everything that was told of a step or a state, under the numbers of the search.
+    pub found: BTreeSet<Finding>,
     /// The final states.
     pub outcomes: BTreeSet<Outcome>,
     /// Set if the model itself reached a limit; then nothing else here can be relied on.
@@ -33,9 +40,18 @@ pub struct LawReport {
     pub broken: Option<(Finding, usize)>,
 }
 
-/// Searches the whole space of a scenario.
-pub fn check(system: &Judged, limits: Limits, progress: &mut dyn FnMut(usize, usize)) -> Report {
-    let run = explore(system, limits, progress);
+/// Searches the space of a scenario.
+pub fn check<S: System<Notes = Tally>>(system: &S, options: Options) -> Report {
+    check_watched(system, options, &mut |_| ControlFlow::Continue(()))
+}
+
+/// As [`check`]; `watch` hears now and then how far it has come, and may stop it.
+pub fn check_watched<S: System<Notes = Tally>>(
+    system: &S,
+    options: Options,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Report {
+    let run = explore(system, options, watch);
     let laws = Law::ALL
         .into_iter()
         .map(|law| (law, law_report(law, &run)))
@@ -47,7 +63,10 @@ pub fn check(system: &Judged, limits: Limits, progress: &mut dyn FnMut(usize, us
             transitions: run.transitions,
             depth: run.depth,
         },
+        bytes: run.bytes,
+        steps: run.steps,
         laws,
+        found: run.first.keys().copied().collect(),
         outcomes: run.notes.outcomes.clone(),
         limit: run.first.contains_key(&Told::Limit.finding()),
         tally: run.notes,
@@ -68,7 +87,7 @@ fn law_report(law: Law, run: &Exploration<Tally>) -> LawReport {
     let broken = ways
         .into_iter()
         .min_by_key(|&(finding, depth)| (depth, finding));
-    let exercised = run.notes.exercised.contains_key(&law);
+    let exercised = run.notes.exercised(law);
     let verdict = match (broken, exercised) {
         (Some(_), _) => Verdict::Violated,
         (None, true) => Verdict::Holds,
@@ -161,7 +180,7 @@ pub fn differences(fixture: &Fixture, pages: u16, report: &Report) -> Vec<String
             "counts: expected {counts:?}, found {:?}",
             report.counts
         )),
-        None if fixture.pages.contains(&pages) => {
+        None if fixture.sizes().any(|size| size == pages) => {
             out.push(format!("counts: none pinned, found {:?}", report.counts));
         }
         None => {}

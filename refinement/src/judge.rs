@@ -61,11 +61,7 @@ impl Judge {
         actor: usize,
         after: &mut [u64],
     ) -> Result<Verdict, String> {
-        let seen = before.iter().zip(&*after).zip(&self.observable);
-        let call = |words| machine.state(words).call(actor);
-        if seen.fold(0, |acc, ((b, a), mask)| acc | (b ^ a) & mask) == 0
-            && call(before) == call(after)
-        {
+        if self.overlooks(machine, before, actor, after) {
             return Ok(Verdict::Stutter);
         }
         let history = history(machine);
@@ -98,6 +94,19 @@ impl Judge {
             Ok(()) => Verdict::Matched(transition),
             Err(refusal) => Verdict::Refused(refusal),
         })
+    }
+
+    /// Whether a step changes nothing that matters here, which is a stutter.
+    pub fn overlooks(
+        &self,
+        machine: &Machine,
+        before: &[u64],
+        actor: usize,
+        after: &[u64],
+    ) -> bool {
+        let seen = before.iter().zip(after).zip(&self.observable);
+        let call = |words| machine.state(words).call(actor);
+        seen.fold(0, |acc, ((b, a), mask)| acc | (b ^ a) & mask) == 0 && call(before) == call(after)
     }
 
     /// What all actors together have changed in the marks and not accounted, and what was lost that

@@ -54,10 +54,7 @@ impl Relation {
         let folios = Folios::new(usize::from(world.pages()), heads);
         let present = self.pages.difference(&PageSet::from_words(state.free()));
         let flags = PageSet::from_words(state.mlocked());
-        let mut mlocked = PageSet::new();
-        for head in flags.intersection(folios.heads()).iter() {
-            mlocked.insert_range(folios.folio_of(head));
-        }
+        let mlocked = folios.covering(&flags.intersection(folios.heads()));
         State {
             mlocked: mlocked.intersection(&present),
             wanted: (0..world.mms)

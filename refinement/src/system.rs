@@ -1,168 +1,31 @@
 //! A kernel on a machine, judged at every step: the transition system that is searched.
 
-use crate::judge::{Judge, Verdict, history_ranges};
+use crate::footprint::judged_too;
+use crate::judge::{Judge, Verdict, history, history_ranges};
+use crate::memo::{Memo, Said};
 use crate::relation::Relation;
-use crate::search::{Finding, Notes, System, Taken};
+use crate::search::{Finding, System, Taken};
+pub use crate::tally::{Outcome, STUTTER, Span, Tally};
+use crate::told::nesting;
+pub use crate::told::{Order, Told};
 use mlock_impl::kernel::{Kernel, SysCall};
 use mlock_impl::machine::{
-    Blocker, Bug, Class, Event, Instr, Kind, LayoutError, LockName, Machine, Memory, Op, Program,
-    Step, World,
+    Blocker, Bug, Event, Instr, Kind, LayoutError, Machine, Memory, Op, Program, Step, World,
 };
 use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind};
-use std::collections::{BTreeMap, BTreeSet};
-
-/// What a finding tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Told {
-    /// A law is broken here.
-    Broken(Law),
-    /// A lock of the second class is taken while one of the first is held.
-    Nests(Class, Class),
-    /// Two locks of one class nest, the one with the lower index outside, or inside.
-    NestsAlike(Class, Order),
-    /// The model itself has reached a limit.
-    Limit,
-}
-
-/// Which of two locks of one class is the outer one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Order {
-    /// The one with the lower index.
-    Ascending,
-    /// The one with the higher index.
-    Descending,
-}
-
-const CLASSES: u16 = Class::ALL.len() as u16;
-
-impl Told {
-    /// Every meaning, in the order of their numbers.
-    pub fn all() -> Vec<Told> {
-        let classes = || Class::ALL.into_iter();
-        let nests = classes().flat_map(|a| classes().map(move |b| Told::Nests(a, b)));
-        let alike = classes().flat_map(|c| {
-            [Order::Ascending, Order::Descending].map(move |order| Told::NestsAlike(c, order))
-        });
-        Law::ALL
-            .into_iter()
-            .map(Told::Broken)
-            .chain(nests)
-            .chain(alike)
-            .chain([Told::Limit])
-            .collect()
-    }
-
-    /// The number the search knows it by.
-    pub fn finding(self) -> Finding {
-        let laws = Law::ALL.len() as u16;
-        Finding(match self {
-            Told::Broken(law) => law as u16,
-            Told::Nests(a, b) => laws + a as u16 * CLASSES + b as u16,
-            Told::NestsAlike(c, order) => {
-                laws + CLASSES * CLASSES + c as u16 * 2 + u16::from(order == Order::Descending)
-            }
-            Told::Limit => laws + CLASSES * CLASSES + CLASSES * 2,
-        })
-    }
-}
-
-/// A final state, in the numbers of the specification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-pub struct Outcome {
-    /// The statistic, in base pages.
-    pub nr_mlock: i64,
-    /// Mlocked base pages.
-    pub mlocked: usize,
-    /// Base pages that some area with `VM_LOCKED` maps.
-    pub wanted: usize,
-}
-
-/// The least and the most of a signed amount of base pages; 0 is always in between.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Span {
-    /// The least.
-    pub least: i64,
-    /// The most.
-    pub most: i64,
-}
-
-impl Span {
-    fn widen(&mut self, amount: i64) {
-        self.least = self.least.min(amount);
-        self.most = self.most.max(amount);
-    }
-
-    fn merge(&mut self, other: Span) {
-        self.widen(other.least);
-        self.widen(other.most);
-    }
-}
-
-/// What is remembered of everything explored.
-#[derive(Debug, Default)]
-pub struct Tally {
-    /// How often each law had something to say.
-    pub exercised: BTreeMap<Law, u64>,
-    /// Per CPU and instruction, the transitions its steps matched, as bits; bit 15 is a stutter.
-    pub matched: Vec<Vec<u16>>,
-    /// All final states.
-    pub outcomes: BTreeSet<Outcome>,
-    /// How far each broken law is broken: for `AccountExactly` what the statistic is wrong by when
-    /// no call is in flight, otherwise the pages that have a mark too much (+) or lack one (−).
-    pub effects: BTreeMap<Law, Span>,
-    /// The statistic less the mlocked pages, in any state.
-    pub transient: Span,
-}
-
-/// The bit of [`Tally::matched`] for a step that changes nothing the specification can see.
-pub const STUTTER: u16 = 1 << 15;
-
-impl Tally {
-    fn exercise(&mut self, law: Law) {
-        *self.exercised.entry(law).or_insert(0) += 1;
-    }
-
-    fn effect(&mut self, law: Law, amount: i64) {
-        self.effects.entry(law).or_default().widen(amount);
-    }
-
-    fn add_match(&mut self, cpu: usize, pc: usize, bit: u16) {
-        if self.matched.len() <= cpu {
-            self.matched.resize(cpu + 1, Vec::new());
-        }
-        let row = &mut self.matched[cpu];
-        if row.len() <= pc {
-            row.resize(pc + 1, 0);
-        }
-        row[pc] |= bit;
-    }
-}
-
-impl Notes for Tally {
-    fn merge(&mut self, other: Tally) {
-        for (law, count) in other.exercised {
-            *self.exercised.entry(law).or_insert(0) += count;
-        }
-        for (cpu, row) in other.matched.into_iter().enumerate() {
-            for (pc, bits) in row.into_iter().enumerate().filter(|(_, bits)| *bits != 0) {
-                self.add_match(cpu, pc, bits);
-            }
-        }
-        self.outcomes.extend(other.outcomes);
-        for (law, span) in other.effects {
-            self.effects.entry(law).or_default().merge(span);
-        }
-        self.transient.merge(other.transient);
-    }
-}
 
 /// A kernel on a machine, with a judge.
 #[derive(Debug)]
 pub struct Judged {
     machine: Machine,
     judge: Judge,
+    /// The words that the judge looks at, each with the bits of it.
+    seen: Vec<(usize, u64)>,
     initial: Vec<u64>,
 }
+
+/// Words of a state that the judge looks at, beyond which it is not worth to keep what it says.
+const NARROW: usize = 12;
 
 /// One step, as a drawing shows it.
 #[derive(Clone, Debug)]
@@ -214,8 +77,15 @@ impl Judged {
             .map(|script| script.iter().map(|c| call(world, c)).collect());
         let relation = Relation::new(&machine, calls.collect());
         let initial = machine.initial(memory);
+        let judge = Judge::new(&machine, relation, contract);
+        let mut seen = machine.observable();
+        for field in machine.extra() {
+            field.fill(&mut seen);
+        }
+        let seen = seen.into_iter().enumerate().filter(|(_, bits)| *bits != 0);
         Ok(Judged {
-            judge: Judge::new(&machine, relation, contract),
+            seen: seen.collect(),
+            judge,
             machine,
             initial,
         })
@@ -278,6 +148,16 @@ impl Judged {
         }
     }
 
+    /// Takes one step and asks nobody about it.
+    pub fn step_unjudged(&self, state: &[u64], cpu: usize, next: &mut Vec<u64>) -> Taken {
+        match self.machine.step(state, cpu, next) {
+            Step::Halted => Taken::Done,
+            Step::Blocked(_) => Taken::Blocked,
+            Step::Bug(_) => Taken::Crashed,
+            Step::Moved(_) => Taken::Moved,
+        }
+    }
+
     /// The lock `cpu` waits for, if it does.
     pub fn waits_for(&self, state: &[u64], cpu: usize) -> Option<Blocker> {
         match self.machine.step(state, cpu, &mut Vec::new()) {
@@ -331,22 +211,17 @@ impl Judged {
         findings: &mut Vec<Finding>,
         notes: &mut Tally,
     ) {
-        let verdict = match self.judge.step(&self.machine, state, cpu, next) {
-            Ok(verdict) => verdict,
-            Err(_) => return findings.push(Told::Limit.finding()),
+        let (kind, refused) = match self.said(state, cpu, next, &mut notes.memo) {
+            Said::Stutter => return notes.add_match(cpu, pc, STUTTER),
+            Said::Limit => return findings.push(Told::Limit.finding()),
+            Said::Transition { kind, refused, .. } => (kind, refused),
         };
-        let kind = match &verdict {
-            Verdict::Stutter => return notes.add_match(cpu, pc, STUTTER),
-            Verdict::Matched(transition) => transition.kind(),
-            Verdict::Refused(refusal) => {
-                findings.push(Told::Broken(refusal.law()).finding());
-                if let Some(pages) = marks_changed(&refusal.guard) {
-                    notes.effect(refusal.law(), pages);
-                }
-                refusal.transition.kind()
+        if let Some((law, pages)) = refused {
+            findings.push(Told::Broken(law).finding());
+            if let Some(pages) = pages {
+                notes.effect(law, pages);
             }
-            Verdict::Nothing(_) => return findings.push(Told::Limit.finding()),
-        };
+        }
         notes.add_match(cpu, pc, 1 << kind as u16);
         notes.transient.widen(-self.judge.owed(&self.machine, next));
         match kind {
@@ -361,6 +236,62 @@ impl Judged {
             TransitionKind::Want => notes.exercise(Law::MlockTakesEffect),
             TransitionKind::Return => self.at_rest(next, findings, notes),
             TransitionKind::Call | TransitionKind::Collapse => {}
+        }
+    }
+
+    /// What the judge says of a step, now or before; writes the history variables of `next`.
+    fn said(&self, state: &[u64], cpu: usize, next: &mut [u64], memo: &mut Memo) -> Said {
+        if self.judge.overlooks(&self.machine, state, cpu, next) {
+            return Said::Stutter;
+        }
+        if self.seen.len() > NARROW {
+            return self.ask(state, cpu, next);
+        }
+        let call = |words| {
+            self.machine
+                .state(words)
+                .call(cpu)
+                .map_or(0, |c| u64::from(c) + 1)
+        };
+        memo.key.clear();
+        memo.key
+            .push((cpu as u64) << 32 | call(state) << 16 | call(next));
+        for &(word, bits) in &self.seen {
+            memo.key.extend([state[word] & bits, next[word] & bits]);
+        }
+        match memo.recall() {
+            Some(said) => {
+                if let Said::Transition { debt, lost, .. } = said {
+                    let history = history(&self.machine);
+                    let _fits = history.debt[cpu].set(next, debt) && history.lost.set(next, lost);
+                }
+                said
+            }
+            None => {
+                let said = self.ask(state, cpu, next);
+                memo.keep(said);
+                said
+            }
+        }
+    }
+
+    /// What the judge says of a step; writes the history variables of `next`.
+    fn ask(&self, state: &[u64], cpu: usize, next: &mut [u64]) -> Said {
+        let (kind, refused) = match self.judge.step(&self.machine, state, cpu, next) {
+            Ok(Verdict::Stutter) => return Said::Stutter,
+            Ok(Verdict::Matched(transition)) => (transition.kind(), None),
+            Ok(Verdict::Refused(refusal)) => {
+                let pages = marks_changed(&refusal.guard);
+                (refusal.transition.kind(), Some((refusal.law(), pages)))
+            }
+            Ok(Verdict::Nothing(_)) | Err(_) => return Said::Limit,
+        };
+        let history = history(&self.machine);
+        Said::Transition {
+            kind,
+            refused,
+            debt: history.debt[cpu].get(next),
+            lost: history.lost.get(next),
         }
     }
 
@@ -457,22 +388,17 @@ impl System for Judged {
     fn label(&self, state: &[u64], cpu: usize) -> u32 {
         u32::from(self.machine.state(state).pc(cpu))
     }
-}
 
-/// What taking `inner` under `outer` tells about the order of classes.
-fn nesting(outer: LockName, inner: LockName) -> Told {
-    if outer.class != inner.class {
-        return Told::Nests(outer.class, inner.class);
+    fn left(&self, state: &[u64], cpu: usize) -> usize {
+        let pc = usize::from(self.machine.state(state).pc(cpu));
+        self.machine.programs()[cpu].code.len().saturating_sub(pc)
     }
-    let ascending = outer.index < inner.index;
-    Told::NestsAlike(
-        inner.class,
-        if ascending {
-            Order::Ascending
-        } else {
-            Order::Descending
-        },
-    )
+
+    fn interferers(&self, state: &[u64], cpu: usize, notes: &mut Tally) -> u32 {
+        let seen = |words: &[u64], access| judged_too(&self.machine, words, access);
+        self.machine
+            .interferers(state, cpu, &mut notes.ahead, &seen)
+    }
 }
 
 /// The pages that wrongly gain a mark, or lose one (negative), if the guard is about marks.

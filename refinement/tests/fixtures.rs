@@ -11,7 +11,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use mlock_refinement::check::{check, differences};
 use mlock_refinement::counterexample::{Replay, Replayed, draw, find};
 use mlock_refinement::fixture::{Fixture, Verdict, files, load, name, parse, print};
-use mlock_refinement::search::{Coverage, Limits};
+use mlock_refinement::search::{Coverage, Options};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -62,7 +62,7 @@ fn as_expected(fixture: &Fixture, pages: u16) -> Result<(), Failed> {
         .concrete(pages)
         .map_err(|(_, wrong)| wrong)?
         .judged()?;
-    let report = check(&system, Limits::default(), &mut |_, _| {});
+    let report = check(&system, Options::default());
     if report.coverage != Coverage::Exhaustive {
         return Err("the search was cut short".into());
     }
@@ -77,7 +77,7 @@ fn as_expected(fixture: &Fixture, pages: u16) -> Result<(), Failed> {
 fn counterexamples(name: &str, fixture: &Fixture, pages: u16) -> Result<(), Failed> {
     let concrete = fixture.concrete(pages).map_err(|(_, wrong)| wrong)?;
     let system = concrete.judged()?;
-    let report = check(&system, Limits::default(), &mut |_, _| {});
+    let report = check(&system, Options::default());
     let mut all = String::new();
     for (law, found) in &report.laws {
         if found.verdict != Verdict::Violated {

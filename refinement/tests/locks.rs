@@ -6,7 +6,7 @@
 use mlock_impl::machine::{Class, Op, Program};
 use mlock_refinement::check::check;
 use mlock_refinement::fixture::{Fixture, Verdict, files, load};
-use mlock_refinement::search::Limits;
+use mlock_refinement::search::Options;
 use mlock_refinement::system::Judged;
 use mlock_spec::{Contract, Law};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +62,7 @@ fn broken_without(fixtures: &[Fixture], site: &Site) -> BTreeSet<Law> {
             &concrete.scripts,
             contract,
         );
-        let report = check(&system.unwrap(), Limits::default(), &mut |_, _| {});
+        let report = check(&system.unwrap(), Options::default());
         for (law, found) in &report.laws {
             let was = fixture.laws[law].verdict();
             if found.verdict == Verdict::Violated && was != Verdict::Violated {

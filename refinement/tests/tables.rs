@@ -5,7 +5,7 @@
 
 use mlock_refinement::check::check;
 use mlock_refinement::fixture::{Fixture, files, load};
-use mlock_refinement::search::Limits;
+use mlock_refinement::search::Options;
 use mlock_refinement::system::{STUTTER, Tally};
 use mlock_spec::TransitionKind;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ fn matched(mut each: impl FnMut(&Fixture, &[mlock_impl::machine::Program], &Tall
             .unwrap()
             .judged()
             .unwrap();
-        let report = check(&system, Limits::default(), &mut |_, _| {});
+        let report = check(&system, Options::default());
         each(&fixture, system.machine().programs(), &report.tally);
     }
 }

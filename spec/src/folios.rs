@@ -66,12 +66,11 @@ impl Folios {
 
     /// Returns all pages of the folios that have a page in `pages`.
     pub fn covering(&self, pages: &PageSet) -> PageSet {
-        let folio_from = |page| pages.next_from(page).map(|page| self.folio_of(page));
         let mut cover = PageSet::new();
-        let mut next = folio_from(0);
-        while let Some(folio) = next.filter(|folio| !folio.is_empty()) {
-            next = folio_from(folio.end);
-            cover.insert_range(folio);
+        for run in pages.runs() {
+            // Neighbours in `pages` are in one folio or in neighbouring ones.
+            let (first, last) = (self.folio_of(run.start), self.folio_of(run.end - 1));
+            cover.insert_range(first.start..last.end);
         }
         cover
     }

@@ -2,7 +2,7 @@
 
 use super::Ended;
 use super::options::{Format, Selection};
-use super::runs::{Job, Searched, jobs, search};
+use super::runs::{Job, Searched, ended, jobs, search};
 use super::select::selected;
 use super::table::{LAWS, table};
 use mlock_refinement::check::word;
@@ -10,7 +10,6 @@ use mlock_refinement::fixture::{Expected, Verdict};
 use mlock_refinement::search::Coverage;
 use mlock_spec::Law;
 use serde_json::{Value, json};
-use std::io::IsTerminal;
 
 fn mark(verdict: Verdict, expected: Option<&Expected>) -> &'static str {
     match (verdict, expected) {
@@ -25,11 +24,7 @@ fn mark(verdict: Verdict, expected: Option<&Expected>) -> &'static str {
 pub fn check(what: &Selection) -> Result<(), Ended> {
     let named = selected(what)?;
     let jobs = jobs(what, &named)?;
-    let results = search(&jobs);
-    if std::io::stderr().is_terminal() {
-        anstream::eprint!("\r\x1b[K");
-    }
-    let good = results.iter().all(|r| r.differences.is_empty());
+    let results = search(&what.engine, &jobs);
     if what.format == Format::Json {
         let rows: Vec<Value> = jobs
             .iter()
@@ -37,11 +32,7 @@ pub fn check(what: &Selection) -> Result<(), Ended> {
             .map(|(j, r)| json_row(j, r))
             .collect();
         anstream::println!("{}", json!({"format": 1, "results": rows}));
-        return if good {
-            Ok(())
-        } else {
-            Err(Ended::NotAsExpected)
-        };
+        return ended(&results);
     }
     anstream::print!("{}", verdict_table(&jobs, &results));
     let states: usize = results.iter().map(|r| r.report.counts.states).sum();
@@ -52,9 +43,10 @@ pub fn check(what: &Selection) -> Result<(), Ended> {
         coverage(Coverage::Exhaustive),
         coverage(Coverage::Bounded)
     );
-    if good {
+    let end = ended(&results);
+    if end.is_ok() {
         anstream::println!("All as expected.");
-        return Ok(());
+        return end;
     }
     for (job, result) in jobs
         .iter()
@@ -75,7 +67,7 @@ pub fn check(what: &Selection) -> Result<(), Ended> {
             job.pages
         );
     }
-    Err(Ended::NotAsExpected)
+    end
 }
 
 /// One row per fixture; the sizes agree on the verdicts, or are told apart.
@@ -137,6 +129,6 @@ fn json_row(job: &Job<'_>, result: &Searched) -> Value {
         "fixture": job.named.name, "kernel": job.kernel, "pages": job.pages, "cpus": job.cpus,
         "coverage": result.report.coverage, "states": counts.states,
         "transitions": counts.transitions, "depth": counts.depth, "laws": laws,
-        "as_expected": result.differences.is_empty(),
+        "steps": result.report.steps, "as_expected": result.differences.is_empty(),
     })
 }

@@ -6,7 +6,7 @@ use super::{Ended, write_whole};
 use mlock_refinement::check;
 use mlock_refinement::counterexample::{self, Replay, Replayed};
 use mlock_refinement::fixture::read;
-use mlock_refinement::search::Limits;
+use mlock_refinement::search::Options;
 use mlock_spec::Law;
 use std::path::Path;
 
@@ -22,7 +22,7 @@ pub fn explain(what: &Explain) -> Result<(), Ended> {
         let pages = selection.pages.unwrap_or_else(|| drawing_size(&named));
         let concrete = concrete(selection, &named, pages)?;
         let system = concrete.judged().map_err(Ended::Unreadable)?;
-        let report = check::check(&system, Limits::default(), &mut |_, _| {});
+        let report = check::check(&system, Options::default());
         let laws = Law::ALL
             .into_iter()
             .filter(|law| only.is_none_or(|o| o == *law));

@@ -15,7 +15,7 @@ pub fn print(asked: &options::Guarantees) -> Result<(), Ended> {
     let what = &asked.selection;
     let named = selected(what)?;
     let jobs = jobs(what, &named)?;
-    let results = search(&jobs);
+    let results = search(&what.engine, &jobs);
     let all: Vec<(&str, Guarantees)> = Kernel::ALL
         .iter()
         .map(|kernel| (kernel.name, runs(kernel.name, &jobs, &results)))

@@ -8,6 +8,7 @@ mod list;
 mod options;
 mod outcomes;
 mod pin;
+mod progress;
 mod runs;
 mod select;
 mod table;
@@ -28,11 +29,14 @@ pub enum Ended {
     Unreadable(String),
     /// 4: nothing was selected.
     NothingSelected(String),
+    /// 5: a search was cut short.
+    Bounded(String),
 }
 
 /// Runs the program.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    progress::listen();
     let ended = match &cli.command {
         Command::Check(what) => check::check(what),
         Command::Explain(what) => explain::explain(what),
@@ -49,6 +53,7 @@ pub fn run() -> ExitCode {
         Err(Ended::Usage(text)) => (2, text),
         Err(Ended::Unreadable(text)) => (3, text),
         Err(Ended::NothingSelected(text)) => (4, text),
+        Err(Ended::Bounded(text)) => (5, text),
     };
     if !message.is_empty() {
         anstream::eprintln!("{message}");

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 /// Checks kernels' mlock accounting against its specification, over every interleaving
 ///
-/// Exit codes: 0 as expected, 1 not as expected, 2 usage, 3 unreadable fixture, 4 nothing selected.
+/// Exit codes: 0 as expected, 1 not as expected, 2 usage, 3 unreadable fixture, 4 nothing selected,
+/// 5 a bound reached or interrupted.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 92)]
 pub struct Cli {
@@ -48,6 +49,47 @@ pub struct Selection {
     /// How to print results
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+    #[command(flatten)]
+    pub engine: Engine,
+}
+
+/// How to search, and when to stop.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Search")]
+pub struct Engine {
+    /// Which interleavings not to tell apart: as the fixture says for each size, or these
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "auto")]
+    pub reduce: Vec<Reduce>,
+    /// Threads to use; as many as there are cores if not given
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Stop a search that has seen more states than this
+    #[arg(long, value_name = "N")]
+    pub max_states: Option<usize>,
+    /// Stop a search at this depth, in steps
+    #[arg(long, value_name = "N")]
+    pub max_depth: Option<usize>,
+    /// Look only at interleavings that switch away this often from a CPU that could go on
+    #[arg(long, value_name = "N")]
+    pub preemptions: Option<u16>,
+    /// Stop a search whose states take more memory than this, in MiB
+    #[arg(long, value_name = "MIB")]
+    pub memory: Option<usize>,
+}
+
+/// A reduction, or a choice of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Reduce {
+    /// None at the sizes that a fixture lists as `pages`, all at others
+    Auto,
+    /// Every interleaving, step by step
+    None,
+    /// Every reduction
+    All,
+    /// Steps that nobody can interfere with are taken at once
+    Fuse,
+    /// Only CPUs that may interfere with each other are tried
+    Ample,
 }
 
 /// Whose guarantees, and how much of them.

@@ -2,7 +2,7 @@
 
 use super::Ended;
 use super::options::{Format, Selection};
-use super::runs::{jobs, search};
+use super::runs::{cut_short, jobs, search};
 use super::select::selected;
 use super::table::table;
 use serde_json::json;
@@ -11,7 +11,7 @@ use serde_json::json;
 pub fn outcomes(what: &Selection) -> Result<(), Ended> {
     let named = selected(what)?;
     let jobs = jobs(what, &named)?;
-    let results = search(&jobs);
+    let results = search(&what.engine, &jobs);
     for (job, result) in jobs.iter().zip(&results) {
         let report = &result.report;
         if what.format == Format::Json {
@@ -40,5 +40,5 @@ pub fn outcomes(what: &Selection) -> Result<(), Ended> {
             .collect();
         anstream::println!("{}", table(&["nr_mlock", "mlocked", "wanted"], &rows));
     }
-    Ok(())
+    cut_short(&results)
 }

@@ -10,7 +10,7 @@ use mlock_refinement::fixture::print;
 pub fn pin(what: &Selection) -> Result<(), Ended> {
     let named = selected(what)?;
     let jobs = jobs(what, &named)?;
-    let results = search(&jobs);
+    let results = search(&what.engine, &jobs);
     let mut good = true;
     for named in &named {
         let mut fixture = named.fixture.clone();
@@ -31,7 +31,7 @@ pub fn pin(what: &Selection) -> Result<(), Ended> {
         }
         fixture
             .counts
-            .retain(|pages, _| fixture.pages.contains(pages));
+            .retain(|&pages, _| named.fixture.sizes().any(|size| size == pages));
         let text = print(&fixture).map_err(|error| Ended::Unreadable(error.to_string()))?;
         write_whole(&named.path, &text)?;
     }

@@ -1,12 +1,12 @@
 //! Fixtures at their sizes, searched on every core.
 
 use super::Ended;
-use super::options::Selection;
+use super::options::{Engine, Reduce, Selection};
+use super::progress::Watch;
 use super::select::{Named, concrete, sizes};
 use mlock_refinement::check::{self, Report, differences};
-use mlock_refinement::search::Limits;
+use mlock_refinement::search::{Coverage, Limits, Options, Preemptions, Reduction};
 use mlock_refinement::system::Judged;
-use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +30,8 @@ pub struct Job<'n> {
     pub cpus: usize,
     /// The kernel it runs under.
     pub kernel: &'static str,
+    /// How it is searched.
+    pub reduction: Reduction,
 }
 
 /// The fixtures at the sizes that were asked for.
@@ -40,12 +42,14 @@ pub fn jobs<'n>(what: &Selection, named: &'n [Named]) -> Result<Vec<Job<'n>>, En
             let concrete = concrete(what, named, pages)?;
             let system = concrete.judged().map_err(Ended::Unreadable)?;
             let (cpus, kernel) = (concrete.scripts.len(), concrete.kernel.name);
+            let reduction = reduction(&what.engine, named, pages);
             out.push(Job {
                 named,
                 pages,
                 system,
                 cpus,
                 kernel,
+                reduction,
             });
         }
     }
@@ -53,20 +57,19 @@ pub fn jobs<'n>(what: &Selection, named: &'n [Named]) -> Result<Vec<Job<'n>>, En
 }
 
 /// Searches all jobs on every core; results come in the order of the jobs.
-pub fn search(jobs: &[Job<'_>]) -> Vec<Searched> {
+pub fn search(engine: &Engine, jobs: &[Job<'_>]) -> Vec<Searched> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Searched)>> = Mutex::new(Vec::new());
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(jobs.len().max(1));
+    let threads = engine.threads.unwrap_or_else(cores).max(1);
+    let workers = threads.min(jobs.len().max(1));
+    let watch = Watch::new(jobs.len());
     std::thread::scope(|scope| {
-        for _ in 0..threads {
+        for _ in 0..workers {
             scope.spawn(|| {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
                     let Some(job) = jobs.get(i) else { return };
-                    let mut progress = progress(job, i, jobs.len());
-                    let report = check::check(&job.system, Limits::default(), &mut progress);
+                    let report = one(engine, job, threads / workers, &watch, i);
                     let differences = differences(&job.named.fixture, job.pages, &report);
                     let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
                     done.push((
@@ -80,22 +83,78 @@ pub fn search(jobs: &[Job<'_>]) -> Vec<Searched> {
             });
         }
     });
+    watch.clear();
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(i, _)| *i);
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Says on a terminal what takes long.
-fn progress<'j>(job: &'j Job<'_>, i: usize, of: usize) -> impl FnMut(usize, usize) + 'j {
-    let visible = std::io::stderr().is_terminal();
-    move |states, depth| {
-        if visible && states > 100_000 {
-            let name = &job.named.name;
-            anstream::eprint!(
-                "\r\x1b[K{}/{of} {name}: {states} states, depth {depth}",
-                i + 1
-            );
-            let _unwritable = std::io::stderr().flush();
-        }
+/// Ends a command that compares: a bound reached if a search was cut short, or not as expected.
+pub fn ended(results: &[Searched]) -> Result<(), Ended> {
+    cut_short(results)?;
+    if results.iter().all(|r| r.differences.is_empty()) {
+        Ok(())
+    } else {
+        Err(Ended::NotAsExpected)
     }
+}
+
+/// Ends a command: a bound reached if a search was cut short.
+pub fn cut_short(results: &[Searched]) -> Result<(), Ended> {
+    if super::progress::interrupted() {
+        return Err(Ended::Bounded(
+            "interrupted: this is what was covered so far".to_owned(),
+        ));
+    }
+    if results
+        .iter()
+        .any(|r| r.report.coverage != Coverage::Exhaustive)
+    {
+        return Err(Ended::Bounded(
+            "a bound was reached: what holds, holds up to there".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn one(engine: &Engine, job: &Job<'_>, threads: usize, watch: &Watch, i: usize) -> Report {
+    let limits = Limits::default();
+    let options = Options {
+        limits: Limits {
+            states: engine.max_states.unwrap_or(limits.states),
+            depth: engine.max_depth.unwrap_or(limits.depth),
+            bytes: engine
+                .memory
+                .map_or(limits.bytes, |mib| mib.saturating_mul(1 << 20)),
+        },
+        reduction: job.reduction,
+        threads,
+    };
+    let mut watch = watch.of(i, &job.named.name);
+    match engine.preemptions {
+        Some(most) => {
+            let system = Preemptions::new(&job.system, most);
+            check::check_watched(&system, options, &mut watch)
+        }
+        None => check::check_watched(&job.system, options, &mut watch),
+    }
+}
+
+/// The reductions to use at a size.
+fn reduction(engine: &Engine, named: &Named, pages: u16) -> Reduction {
+    let has = |one| engine.reduce.contains(&one) || engine.reduce.contains(&Reduce::All);
+    if engine.preemptions.is_some() {
+        return Reduction::NONE;
+    }
+    if engine.reduce.contains(&Reduce::Auto) {
+        return named.fixture.reduction(pages);
+    }
+    Reduction {
+        fuse: has(Reduce::Fuse),
+        ample: has(Reduce::Ample),
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -138,7 +138,7 @@ pub fn kernel_named(name: &str) -> Result<Kernel, Ended> {
 /// The sizes to look at.
 pub fn sizes(what: &Selection, fixture: &Fixture) -> Vec<u16> {
     what.pages
-        .map_or_else(|| fixture.pages.clone(), |pages| vec![pages])
+        .map_or_else(|| fixture.sizes().collect(), |pages| vec![pages])
 }
 
 /// A fixture at a size, under the kernel that was asked for.

@@ -1,26 +1,68 @@
-//! Breadth-first search, level by level.
+//! Breadth-first search, level by level, on any number of threads.
+//!
+//! A level is worked off in blocks.
+//! First every thread takes steps from some of the block's states and sorts the states they lead to
+//! by shard; then every thread adds what belongs to some of the shards.
+//! No thread waits for a lock, and what is seen, counted and numbered does not depend on how many
+//! there are.
+//! Last, states that left an actor out and turn out to lead to a state that is not deeper are looked
+//! at again, with the rest of the actors (see [`Reduction`]).
 
-use super::store::Store;
+use super::reduce::{Reduction, Walker, everyone, members};
+use super::store::{Id, SHARDS, Shard, Store, id, shard_of};
 use super::{Finding, Notes, System, Taken, stuck};
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// When to stop early.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The most states to keep.
     pub states: usize,
+    /// The most levels to go down, in steps (or runs of fused ones).
+    pub depth: usize,
+    /// The most memory for states, in bytes.
+    pub bytes: usize,
 }
 
 impl Default for Limits {
+    /// What the numbers of states have room for.
     fn default() -> Self {
         Limits {
-            states: u32::MAX as usize,
+            states: u32::MAX as usize - 1,
+            depth: usize::MAX,
+            bytes: usize::MAX,
         }
     }
 }
 
+/// How to search.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// When to stop early.
+    pub limits: Limits,
+    /// Which interleavings not to tell apart.
+    pub reduction: Reduction,
+    /// Threads to use, at least one; 0 is one.
+    pub threads: usize,
+}
+
+/// How far a search has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress {
+    /// States seen.
+    pub states: usize,
+    /// States of this level not looked at yet, and those of the next one found so far.
+    pub frontier: usize,
+    /// The level.
+    pub depth: usize,
+    /// Memory taken by states, in bytes.
+    pub bytes: usize,
+}
+
 /// How much of the space a run has seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Coverage {
     /// All of it.
@@ -36,110 +78,436 @@ pub struct Exploration<N> {
     pub coverage: Coverage,
     /// Distinct states.
     pub states: usize,
-    /// Steps from a state to a state, several to the same one counted each.
+    /// Steps from a state to a state, several to the same one counted each; fused ones are one.
     pub transitions: usize,
-    /// The longest of the shortest ways to a state, in steps.
+    /// Steps taken to find that out, fused ones each.
+    pub steps: usize,
+    /// The longest of the shortest ways to a state, in steps; fused ones are one.
     pub depth: usize,
     /// For each finding, the length of the shortest way to it, the telling step included.
     pub first: BTreeMap<Finding, usize>,
+    /// Memory taken by the states, in bytes.
+    pub bytes: usize,
     /// What the system remembered.
     pub notes: N,
 }
 
-/// Explores every interleaving. `progress` hears the number of states and the depth now and then.
+/// Explores every interleaving; `watch` hears now and then how far it has come, and may stop it.
 pub fn explore<S: System>(
     system: &S,
-    limits: Limits,
-    progress: &mut dyn FnMut(usize, usize),
+    options: Options,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Exploration<S::Notes> {
-    let initial = system.initial();
-    let mut store = Store::new(initial.len());
-    store.insert(&initial);
-    let mut run = Exploration {
-        coverage: Coverage::Exhaustive,
-        states: 0,
-        transitions: 0,
-        depth: 0,
-        first: BTreeMap::new(),
-        notes: S::Notes::default(),
+    let mut search = Search::new(system, options);
+    let mut coverage = search.run(watch);
+    let livelock = match coverage {
+        Coverage::Exhaustive if search.returns => {
+            search.begin_level();
+            stuck::first(
+                system,
+                options.reduction,
+                &search.store,
+                &search.levels,
+                &search.ends,
+            )
+        }
+        _ => None,
     };
-    let (mut from, mut to, mut depth) = (0, 1, 0);
-    let mut returns = false;
-    let mut scratch = Scratch::default();
-    while from < to && run.coverage == Coverage::Exhaustive {
-        run.depth = depth;
-        for index in from..to {
-            scratch.state.clear();
-            scratch.state.extend_from_slice(store.get(index));
-            let oldest = expand(system, &mut scratch, &mut store, &mut run, depth + 1);
-            // A way back to a state that is not deeper is what a cycle cannot do without.
-            returns |= oldest < to;
-            if index % 0x4000 == 0 {
-                progress(store.len(), depth);
+    if let Some(depth) = livelock {
+        search.first.insert(Finding::LIVELOCK, depth);
+    }
+    if search.store.len() > options.limits.states {
+        coverage = Coverage::Bounded;
+    }
+    let steps = search.walkers.iter().map(|walker| walker.steps).sum();
+    let mut notes = S::Notes::default();
+    for walker in search.walkers {
+        notes.merge(walker.notes);
+    }
+    Exploration {
+        coverage,
+        states: search.store.len(),
+        transitions: search.transitions,
+        steps,
+        depth: search.depth,
+        first: search.first,
+        bytes: search.store.bytes(),
+        notes,
+    }
+}
+
+/// For each shard, how many states it had when a level began.
+pub(super) type Level = [u32; SHARDS];
+
+/// States of one level in one shard, each behind its number.
+type Row = Vec<u64>;
+
+/// States that one thread looks at in one go.
+const CHUNK: usize = 256;
+/// Chunks after which what they found is added.
+const BLOCK: usize = 64;
+/// Chunks for which a further thread is worth its while.
+const WORTH: usize = 4;
+
+struct Search<'s, S: System> {
+    system: &'s S,
+    options: Options,
+    words: usize,
+    store: Store,
+    walkers: Vec<Walker<'s, S>>,
+    levels: Vec<Level>,
+    ends: Vec<Id>,
+    first: BTreeMap<Finding, usize>,
+    transitions: usize,
+    /// The level that is worked off.
+    depth: usize,
+    /// Whether some step led to a state that is not deeper: what a cycle cannot do without.
+    returns: bool,
+}
+
+/// What one chunk of states leads to.
+struct Found {
+    /// By shard: the parent's number, then the state, for each.
+    to: Vec<Vec<u64>>,
+    /// States without a way on.
+    ends: Vec<Id>,
+    transitions: usize,
+    findings: Vec<Finding>,
+    deadlock: bool,
+}
+
+impl<'s, S: System> Search<'s, S> {
+    fn new(system: &'s S, options: Options) -> Self {
+        let words = system.initial().len();
+        let threads = options.threads.max(1);
+        Search {
+            system,
+            options,
+            words,
+            store: Store::new(words),
+            walkers: (0..threads)
+                .map(|_| Walker::new(system, options.reduction))
+                .collect(),
+            levels: Vec::new(),
+            ends: Vec::new(),
+            first: BTreeMap::new(),
+            transitions: 0,
+            depth: 0,
+            returns: false,
+        }
+    }
+
+    fn run(&mut self, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Coverage {
+        let mut level = self.start();
+        loop {
+            if self.depth >= self.options.limits.depth {
+                return Coverage::Bounded;
             }
-            if store.len() > limits.states {
-                run.coverage = Coverage::Bounded;
-                break;
+            let mut next = vec![Row::new(); SHARDS];
+            let stride = self.words + 1;
+            let chunks: Vec<&[u64]> = level
+                .iter()
+                .flat_map(|r| r.chunks(CHUNK * stride))
+                .collect();
+            let mut left = level.iter().map(Vec::len).sum::<usize>() / stride;
+            for block in chunks.chunks(BLOCK) {
+                let found = self.expand(block, Who::Enough);
+                let again = self.take_in(&found, &mut next);
+                if !again.is_empty() {
+                    let states = self.states(again);
+                    let chunks: Vec<&[u64]> = states.chunks(CHUNK * stride).collect();
+                    let found = self.expand(&chunks, Who::Rest);
+                    self.take_in(&found, &mut next);
+                }
+                left -= block.iter().map(|chunk| chunk.len()).sum::<usize>() / stride;
+                let bytes = self.store.bytes();
+                let progress = Progress {
+                    states: self.store.len(),
+                    frontier: left + next.iter().map(Vec::len).sum::<usize>() / stride,
+                    depth: self.depth,
+                    bytes,
+                };
+                let limits = &self.options.limits;
+                let over = self.store.len() > limits.states || bytes > limits.bytes;
+                if watch(progress).is_break() || over {
+                    return Coverage::Bounded;
+                }
+            }
+            if next.iter().all(Vec::is_empty) {
+                return Coverage::Exhaustive;
+            }
+            self.begin_level();
+            self.depth += 1;
+            level = next;
+        }
+    }
+
+    /// Puts the first state in its place.
+    fn start(&mut self) -> Vec<Row> {
+        let mut state = self.system.initial();
+        if self.options.reduction.fuse
+            && let Some(walker) = self.walkers.first_mut()
+        {
+            walker.follow(&mut state);
+            for finding in walker.findings.drain(..) {
+                self.first.entry(finding).or_insert(1);
             }
         }
-        (from, to, depth) = (to, store.len(), depth + 1);
+        self.begin_level();
+        let shard = shard_of(&state);
+        self.store.shards[shard].insert(&state, id(shard, 0));
+        self.begin_level();
+        let mut level = vec![Row::new(); SHARDS];
+        level[shard].push(u64::from(id(shard, 0)));
+        level[shard].extend(state);
+        level
     }
-    run.states = store.len();
-    if returns
-        && run.coverage == Coverage::Exhaustive
-        && let Some(depth) = stuck::first(system, &store)
-    {
-        run.first.insert(Finding::LIVELOCK, depth);
+
+    fn begin_level(&mut self) {
+        let sizes = std::array::from_fn(|shard| self.store.shards[shard].len() as u32);
+        self.levels.push(sizes);
     }
-    run
+
+    /// Takes every step from the states of some chunks.
+    fn expand(&mut self, chunks: &[&[u64]], who: Who) -> Vec<Found> {
+        let (system, stride) = (self.system, self.words + 1);
+        let threads = self.walkers.len().min(chunks.len() / WORTH).max(1);
+        if threads == 1 {
+            let walker = &mut self.walkers[0];
+            return chunks
+                .iter()
+                .map(|chunk| expand(system, walker, chunk, (stride, who)))
+                .collect();
+        }
+        let next = AtomicUsize::new(0);
+        let mut found: Vec<(usize, Found)> = std::thread::scope(|scope| {
+            let handles: Vec<_> = self.walkers[..threads]
+                .iter_mut()
+                .map(|walker| {
+                    let next = &next;
+                    scope.spawn(move || {
+                        let mut mine = Vec::new();
+                        loop {
+                            let i = next.fetch_add(1, Ordering::Relaxed);
+                            let Some(chunk) = chunks.get(i) else {
+                                return mine;
+                            };
+                            mine.push((i, expand(system, walker, chunk, (stride, who))));
+                        }
+                    })
+                })
+                .collect();
+            handles.into_iter().flat_map(joined).collect()
+        });
+        found.sort_by_key(|(i, _)| *i);
+        found.into_iter().map(|(_, found)| found).collect()
+    }
+
+    /// The states with these numbers, each behind its number.
+    fn states(&self, mut ids: Vec<Id>) -> Row {
+        ids.sort_unstable();
+        ids.dedup();
+        let mut row = Row::new();
+        for id in ids {
+            row.push(u64::from(id));
+            self.store.get(id, &mut row);
+        }
+        row
+    }
+
+    /// Adds what was found; what is new becomes part of the next level.
+    ///
+    /// Returns the states that left an actor out and lead to a state that is not deeper.
+    fn take_in(&mut self, found: &[Found], next: &mut [Row]) -> Vec<Id> {
+        for one in found {
+            self.transitions += one.transitions;
+            self.ends.extend(&one.ends);
+            for finding in &one.findings {
+                self.first.entry(*finding).or_insert(self.depth + 1);
+            }
+            if one.deadlock {
+                self.first.entry(Finding::DEADLOCK).or_insert(self.depth);
+            }
+        }
+        let Some(level) = self.levels.last() else {
+            return Vec::new();
+        };
+        let stride = self.words + 1;
+        let parts = self.store.shards.iter_mut().zip(next).zip(level);
+        let mut parts: Vec<_> = parts
+            .map(|((shard, row), old)| (shard, row, *old))
+            .collect();
+        let threads = self.walkers.len().min(found.len() / WORTH).max(1);
+        let share = SHARDS.div_ceil(threads);
+        let mut back: Vec<(usize, Vec<u64>)> = Vec::new();
+        if threads == 1 {
+            back.push((0, add(&mut parts, 0, found, stride)));
+        } else {
+            std::thread::scope(|scope| {
+                let chunks = parts.chunks_mut(share).enumerate();
+                let handles: Vec<_> = chunks
+                    .map(|(i, parts)| {
+                        scope.spawn(move || (i, add(parts, i * share, found, stride)))
+                    })
+                    .collect();
+                back.extend(handles.into_iter().map(joined));
+            });
+        }
+        let back = || back.iter().flat_map(|(_, parents)| parents.iter());
+        self.returns |= back().next().is_some();
+        back()
+            .filter(|parent| **parent & LEFT_OUT != 0)
+            .map(|parent| *parent as Id)
+            .collect()
+    }
 }
 
-#[derive(Default)]
-struct Scratch {
-    state: Vec<u64>,
-    next: Vec<u64>,
-    findings: Vec<Finding>,
+/// Which actors of a state to try.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// As few as suffice.
+    Enough,
+    /// Those that were left out.
+    Rest,
 }
 
-/// Takes every step from one state; returns the lowest number of a state that a step leads to.
+/// The bit of a parent that left an actor out.
+const LEFT_OUT: u64 = 1 << 32;
+
+/// Adds what belongs to some shards; returns the parents of states that were there before the level
+/// began.
+fn add(
+    parts: &mut [(&mut Shard, &mut Row, u32)],
+    from: usize,
+    found: &[Found],
+    stride: usize,
+) -> Vec<u64> {
+    let mut back = Vec::new();
+    for (i, (part, row, old)) in parts.iter_mut().enumerate() {
+        let shard = from + i;
+        for entry in found.iter().flat_map(|f| f.to[shard].chunks_exact(stride)) {
+            let (parent, state) = (entry[0], &entry[1..]);
+            let (number, new) = part.insert(state, parent as Id);
+            if number < *old {
+                back.push(parent);
+            }
+            if new {
+                row.push(u64::from(id(shard, number)));
+                row.extend(state);
+            }
+        }
+    }
+    back
+}
+
+/// What a thread returns; a thread that panics takes the search with it.
+fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    handle
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Takes steps from the states of one chunk.
 fn expand<S: System>(
     system: &S,
-    scratch: &mut Scratch,
-    store: &mut Store,
-    run: &mut Exploration<S::Notes>,
-    depth: usize,
-) -> usize {
-    let (mut moved, mut blocked, mut done) = (0, 0, 0);
-    let mut oldest = usize::MAX;
-    for actor in 0..system.actors() {
-        let Scratch {
-            state,
-            next,
-            findings,
-        } = scratch;
-        findings.clear();
-        match system.step(state, actor, next, findings, &mut run.notes) {
-            Taken::Moved => {
-                moved += 1;
-                run.transitions += 1;
-                oldest = oldest.min(store.insert(next));
+    walker: &mut Walker<'_, S>,
+    chunk: &[u64],
+    (stride, who): (usize, Who),
+) -> Found {
+    let mut found = Found {
+        to: vec![Vec::new(); SHARDS],
+        ends: Vec::new(),
+        transitions: 0,
+        findings: Vec::new(),
+        deadlock: false,
+    };
+    let all = everyone(system.actors());
+    let mut tried: Vec<Tried> = (0..system.actors()).map(|_| Tried::default()).collect();
+    for entry in chunk.chunks_exact(stride) {
+        let (parent, state) = (entry[0], &entry[1..]);
+        for one in &mut tried {
+            one.taken = None;
+        }
+        let mut set = enough(walker, state, &mut tried);
+        if who == Who::Rest {
+            set = all & !set;
+            for actor in members(set) {
+                tried[actor].attempt(walker, state, actor);
             }
-            Taken::Crashed => moved += 1,
-            Taken::Blocked => blocked += 1,
-            Taken::Done => done += 1,
         }
-        for finding in findings.drain(..) {
-            run.first.entry(finding).or_insert(depth);
+        found.findings.append(&mut walker.findings);
+        let left_out = if set == all || who == Who::Rest {
+            0
+        } else {
+            LEFT_OUT
+        };
+        for one in members(set).map(|actor| &tried[actor]) {
+            if one.taken == Some(Taken::Moved) {
+                found.transitions += 1;
+                let to = &mut found.to[shard_of(&one.next)];
+                to.push(parent | left_out);
+                to.extend(&one.next);
+            }
+        }
+        if set == all {
+            found.conclude(system, walker, parent as Id, state, &tried);
         }
     }
-    if done == system.actors() {
-        system.end(&scratch.state, &mut run.notes);
-    } else if moved == 0 && blocked > 0 {
-        run.first.entry(Finding::DEADLOCK).or_insert(depth - 1);
-    }
-    oldest
+    found.findings.sort();
+    found.findings.dedup();
+    found
 }
 
-impl Notes for () {
-    fn merge(&mut self, (): ()) {}
+/// Tries sets of actors until one suffices: one of it moves, and none crashes.
+fn enough<S: System>(walker: &mut Walker<'_, S>, state: &[u64], tried: &mut [Tried]) -> u32 {
+    let mut last = 0;
+    for set in walker.candidates(state) {
+        last = set;
+        for actor in members(set) {
+            tried[actor].attempt(walker, state, actor);
+        }
+        let has = |taken| members(set).any(|actor| tried[actor].taken == Some(taken));
+        if has(Taken::Moved) && !has(Taken::Crashed) {
+            break;
+        }
+    }
+    last
+}
+
+impl Found {
+    /// Notes what becomes of a state in which all actors were tried.
+    fn conclude<S: System>(
+        &mut self,
+        system: &S,
+        walker: &mut Walker<'_, S>,
+        id: Id,
+        state: &[u64],
+        tried: &[Tried],
+    ) {
+        let count = |taken| tried.iter().filter(|one| one.taken == Some(taken)).count();
+        if count(Taken::Done) == tried.len() {
+            system.end(state, &mut walker.notes);
+        }
+        let moved = count(Taken::Moved);
+        self.deadlock |= moved == 0 && count(Taken::Crashed) == 0 && count(Taken::Blocked) > 0;
+        // A crash is an end that this state reaches.
+        if moved == 0 || count(Taken::Crashed) > 0 {
+            self.ends.push(id);
+        }
+    }
+}
+
+/// An actor's attempt to take a step.
+#[derive(Default)]
+struct Tried {
+    taken: Option<Taken>,
+    next: Vec<u64>,
+}
+
+impl Tried {
+    fn attempt<S: System>(&mut self, walker: &mut Walker<'_, S>, state: &[u64], actor: usize) {
+        if self.taken.is_none() {
+            self.taken = Some(walker.go(state, actor, &mut self.next));
+        }
+    }
 }

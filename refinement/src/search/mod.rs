@@ -1,16 +1,24 @@
 //! Searching a transition system; it knows nothing of pages or kernels.
 //!
-//! * [`explore()`]: breadth-first over every interleaving; what was found, and how deep.
+//! * [`explore()`]: breadth-first over every interleaving, level by level, on any number of threads;
+//!   what was found, and how deep.
+//! * [`Preemptions`]: a system under a bound on context switches.
+//! * [`Reduction`]: which interleavings need not be told apart, and why that loses nothing.
 //! * [`shortest()`]: a second pass that picks, among the shortest ways to a finding, the one with the
 //!   fewest context switches, then the first in label order.
 //! * [`is_stuck`]: states from which no end can be reached.
 
 mod explore;
+mod preemptions;
+mod reduce;
 mod shortest;
 mod store;
 mod stuck;
+mod table;
 
-pub use explore::{Coverage, Exploration, Limits, explore};
+pub use explore::{Coverage, Exploration, Limits, Options, Progress, explore};
+pub use preemptions::Preemptions;
+pub use reduce::Reduction;
 pub use shortest::{Goal, shortest};
 pub use stuck::is_stuck;
 
@@ -38,10 +46,14 @@ pub enum Taken {
     Done,
 }
 
-/// What a system wants to remember of everything that was explored.
+/// What a system wants to remember of everything that was explored; each thread has its own.
 pub trait Notes: Default + Send {
     /// Adds what somebody else has seen. The order of such additions must not matter.
     fn merge(&mut self, other: Self);
+}
+
+impl Notes for () {
+    fn merge(&mut self, (): ()) {}
 }
 
 /// A transition system of several actors that take one step at a time.
@@ -70,5 +82,21 @@ pub trait System: Sync {
     fn end(&self, state: &[u64], notes: &mut Self::Notes);
 
     /// A number that orders the steps an actor might take next; it breaks ties between schedules.
+    /// On every way around a cycle some actor's number fails to rise.
     fn label(&self, state: &[u64], actor: usize) -> u32;
+
+    /// About how much `actor` still has to do. Where several steps may be taken at once, the actor
+    /// with the least goes first, so that few are still under way when another begins a long walk.
+    fn left(&self, state: &[u64], actor: usize) -> usize {
+        let _ = (state, actor);
+        0
+    }
+
+    /// The actors that may do something before `actor` takes its next step that makes a difference to
+    /// that step, or it to them (to the states they lead to, to whether they can be taken, or to
+    /// what is told of them); a bit each.
+    fn interferers(&self, state: &[u64], actor: usize, notes: &mut Self::Notes) -> u32 {
+        let _ = (state, notes);
+        !(1 << actor)
+    }
 }

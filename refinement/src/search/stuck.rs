@@ -3,91 +3,140 @@
 //! An end is a state without a way on: all done, a crash, or a deadlock (which is told apart).
 //! Every other state must have a way to one; that it may also go round in a retry loop for a while is
 //! no livelock.
+//!
+//! Whoever was first reached from a state can be reached from it, so most states are cleared by
+//! walking up from the ends to the first state; only the others are looked at again.
 
-use super::store::Store;
-use super::{Notes, System, Taken};
+use super::explore::Level;
+use super::reduce::{Reduction, Walker};
+use super::store::{Id, SHARDS, Store, id, place, shard_of};
+use super::{System, Taken};
 
 /// The depth of the first stuck state, if there is one.
-pub(super) fn first<S: System>(system: &S, store: &Store) -> Option<usize> {
-    let edges = edges(system, store);
-    let free = reaches_end(&edges);
-    let stuck = free.iter().position(|free| !free)?;
-    Some(depth_of(&edges, stuck))
+pub(super) fn first<S: System>(
+    system: &S,
+    reduction: Reduction,
+    store: &Store,
+    levels: &[Level],
+    ends: &[Id],
+) -> Option<usize> {
+    let mut free = Free::new(store);
+    for &end in ends {
+        free.set(store, end);
+    }
+    let mut walker = Walker::new(system, reduction);
+    let mut state = Vec::new();
+    let mut waiting: Vec<Id> = downwards(levels).filter(|&id| !free.has(id)).collect();
+    loop {
+        let before = waiting.len();
+        waiting.retain(|&id| {
+            if free.has(id) {
+                return false;
+            }
+            state.clear();
+            store.get(id, &mut state);
+            let leads_on = match ways(&mut walker, system.actors(), &state) {
+                Ways::End => true,
+                Ways::To(next) => next
+                    .iter()
+                    .any(|next| store.find(next).is_some_and(|next| free.has(next))),
+            };
+            if leads_on {
+                free.set(store, id);
+            }
+            !leads_on
+        });
+        if waiting.len() == before {
+            break;
+        }
+    }
+    let stuck = waiting.last()?;
+    let (shard, number) = place(*stuck);
+    levels
+        .iter()
+        .position(|level| level[shard] > number)
+        .map(|level| level - 1)
 }
 
 /// Whether no end can be reached from `state`.
 pub fn is_stuck<S: System>(system: &S, state: &[u64]) -> bool {
     let mut store = Store::new(state.len());
-    store.insert(state);
-    let edges = edges_from(system, &mut store);
-    reaches_end(&edges).first() == Some(&false)
-}
-
-/// The successors of every state of a finished search.
-fn edges<S: System>(system: &S, store: &Store) -> Vec<Vec<u32>> {
-    let to = |next: &[u64]| store.find(next);
-    (0..store.len())
-        .map(|i| successors(system, store.get(i), to))
-        .collect()
-}
-
-/// The successors of every state that can be reached from those in `store`.
-fn edges_from<S: System>(system: &S, store: &mut Store) -> Vec<Vec<u32>> {
-    let mut edges = Vec::new();
-    while edges.len() < store.len() {
-        let state = store.get(edges.len()).to_vec();
-        edges.push(successors(system, &state, |next| Some(store.insert(next))));
+    let mut walker = Walker::new(system, Reduction::NONE);
+    let mut work = vec![state.to_vec()];
+    while let Some(state) = work.pop() {
+        let shard = shard_of(&state);
+        if !store.shards[shard].insert(&state, 0).1 {
+            continue;
+        }
+        match ways(&mut walker, system.actors(), &state) {
+            Ways::End => return false,
+            Ways::To(next) => work.extend(next),
+        }
     }
-    edges
+    true
 }
 
-fn successors<S: System>(
-    system: &S,
-    state: &[u64],
-    mut number: impl FnMut(&[u64]) -> Option<usize>,
-) -> Vec<u32> {
-    let (mut next, mut notes) = (Vec::new(), S::Notes::default());
+/// Which states can reach an end.
+struct Free {
+    shards: Vec<Vec<bool>>,
+}
+
+impl Free {
+    fn new(store: &Store) -> Free {
+        Free {
+            shards: store
+                .shards
+                .iter()
+                .map(|shard| vec![false; shard.len()])
+                .collect(),
+        }
+    }
+
+    fn has(&self, id: Id) -> bool {
+        let (shard, number) = place(id);
+        self.shards[shard][number as usize]
+    }
+
+    /// Marks a state and all it was reached by.
+    fn set(&mut self, store: &Store, mut id: Id) {
+        while !self.has(id) {
+            let (shard, number) = place(id);
+            self.shards[shard][number as usize] = true;
+            id = store.parent(id);
+        }
+    }
+}
+
+/// All states, the deepest level first.
+fn downwards(levels: &[Level]) -> impl Iterator<Item = Id> + '_ {
+    levels.windows(2).rev().flat_map(|two| {
+        (0..SHARDS).flat_map(move |shard| {
+            (two[0][shard]..two[1][shard]).map(move |number| id(shard, number))
+        })
+    })
+}
+
+/// Where a state leads.
+enum Ways {
+    /// Nowhere: all are done, or wait, or one of them crashes.
+    End,
+    /// To these states.
+    To(Vec<Vec<u64>>),
+}
+
+fn ways<S: System>(walker: &mut Walker<'_, S>, actors: usize, state: &[u64]) -> Ways {
     let mut out = Vec::new();
-    for actor in 0..system.actors() {
-        match system.step(state, actor, &mut next, &mut Vec::new(), &mut notes) {
-            Taken::Moved => out.extend(number(&next).map(|n| n as u32)),
-            // A crash is an end that this state reaches.
-            Taken::Crashed => return Vec::new(),
+    for actor in 0..actors {
+        let mut next = Vec::new();
+        match walker.go(state, actor, &mut next) {
+            Taken::Moved => out.push(next),
+            Taken::Crashed => return Ways::End,
             Taken::Blocked | Taken::Done => {}
         }
     }
-    S::Notes::default().merge(notes);
-    out
-}
-
-/// For each state, whether an end can be reached from it.
-fn reaches_end(edges: &[Vec<u32>]) -> Vec<bool> {
-    let mut before: Vec<Vec<u32>> = vec![Vec::new(); edges.len()];
-    for (from, to) in edges.iter().enumerate() {
-        for &to in to {
-            before[to as usize].push(from as u32);
-        }
+    if out.is_empty() {
+        Ways::End
+    } else {
+        Ways::To(out)
     }
-    let mut free: Vec<bool> = edges.iter().map(Vec::is_empty).collect();
-    let mut work: Vec<usize> = (0..free.len()).filter(|&i| free[i]).collect();
-    while let Some(state) = work.pop() {
-        for &earlier in &before[state] {
-            if !std::mem::replace(&mut free[earlier as usize], true) {
-                work.push(earlier as usize);
-            }
-        }
-    }
-    free
-}
-
-fn depth_of(edges: &[Vec<u32>], wanted: usize) -> usize {
-    let mut depth = vec![usize::MAX; edges.len()];
-    depth[0] = 0;
-    // States are numbered in breadth-first order, so a first predecessor has its depth already.
-    for from in 0..edges.len() {
-        for &to in &edges[from] {
-            depth[to as usize] = depth[to as usize].min(depth[from].saturating_add(1));
-        }
-    }
-    depth[wanted]
 }
