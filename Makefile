@@ -1,6 +1,6 @@
 # The front door. Everything here works on a fresh machine with Rust and make.
 
-.PHONY: help check test lint doc review pin
+.PHONY: help check test lint doc review pin bench
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,3 +26,6 @@ review: ## take over changed snapshots, to be read as a diff
 
 pin: ## write the sizes of the searched spaces into the fixtures
 	cargo run --release --quiet -- pin
+
+bench: ## the search beside stateright, in one table
+	cargo run --release --quiet -p mlock-bench
