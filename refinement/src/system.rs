@@ -6,7 +6,7 @@ use crate::search::{Finding, Notes, System, Taken};
 use mlock_impl::kernel::{Kernel, SysCall};
 use mlock_impl::machine::{
     Blocker, Bug, Class, Event, Instr, Kind, LayoutError, LockName, Machine, Memory, Op, Program,
-    Step, World,
+    Step, World, widest,
 };
 use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,8 @@ pub enum Told {
     NestsAlike(Class, Order),
     /// The model itself has reached a limit.
     Limit,
+    /// A CPU waits for a lock that it holds itself. The step that tells it never happens.
+    WaitsForItself,
 }
 
 /// Which of two locks of one class is the outer one.
@@ -48,7 +50,7 @@ impl Told {
             .map(Told::Broken)
             .chain(nests)
             .chain(alike)
-            .chain([Told::Limit])
+            .chain([Told::Limit, Told::WaitsForItself])
             .collect()
     }
 
@@ -62,6 +64,7 @@ impl Told {
                 laws + CLASSES * CLASSES + c as u16 * 2 + u16::from(order == Order::Descending)
             }
             Told::Limit => laws + CLASSES * CLASSES + CLASSES * 2,
+            Told::WaitsForItself => Told::Limit.finding().0 + 1,
         })
     }
 }
@@ -207,7 +210,7 @@ impl Judged {
         scripts: &[Vec<SysCall>],
         contract: Contract,
     ) -> Result<Judged, LayoutError> {
-        let ranges = history_ranges(scripts.len(), world.pages());
+        let ranges = history_ranges(scripts.len(), world.pages(), widest(&programs));
         let machine = Machine::new(world.clone(), programs, &ranges)?;
         let calls = scripts
             .iter()
@@ -314,6 +317,10 @@ impl Judged {
         };
         let lock = self.machine.lock_name(state, cpu, lock);
         for held in here.held(cpu) {
+            if held == lock {
+                findings.push(Told::WaitsForItself.finding());
+                continue;
+            }
             findings.push(nesting(held, lock).finding());
             if lock.class.kind() == Kind::Sleeping && held.class.kind() == Kind::Spin {
                 findings.push(Told::Broken(Law::LockOrder).finding());
@@ -499,6 +506,10 @@ fn bug_text(bug: &Bug) -> String {
 /// A call in the words of the specification.
 fn call(world: &World, call: &SysCall) -> Call {
     let pages = |range: std::ops::Range<u16>| -> PageSet { range.map(usize::from).collect() };
+    let region = |i: u16| {
+        let region = world.regions.get(usize::from(i));
+        region.map(|r| pages(r.pages())).unwrap_or_default()
+    };
     match call {
         SysCall::Mlock(area) => Call::Mlock {
             mm: Mm(area.mm),
@@ -517,11 +528,33 @@ fn call(world: &World, call: &SysCall) -> Call {
             parent: Mm(*parent),
             child: Mm(*child),
         },
-        SysCall::Split(region) => {
-            let region = world.regions.get(usize::from(*region));
-            Call::Split {
-                folio: region.map(|r| pages(r.pages())).unwrap_or_default(),
-            }
+        SysCall::Split(split) => {
+            let folio = region(*split);
+            Call::Split { folio }
         }
+        SysCall::Fault(area) => Call::Fault {
+            mm: Mm(area.mm),
+            pages: pages(area.pages.clone()),
+        },
+        SysCall::Write(area) => Call::Write {
+            mm: Mm(area.mm),
+            pages: pages(area.pages.clone()),
+        },
+        SysCall::Reclaim(range) => Call::Reclaim {
+            pages: pages(range.clone()),
+        },
+        SysCall::ReclaimNonlinear(area) => Call::Reclaim {
+            pages: pages(area.pages.clone()),
+        },
+        SysCall::Migrate(range) => Call::Migrate {
+            pages: pages(range.clone()),
+        },
+        SysCall::Truncate(range) => Call::Truncate {
+            pages: pages(range.clone()),
+        },
+        SysCall::Collapse(small) => Call::Collapse {
+            pages: region(*small),
+        },
+        SysCall::DrainAll => Call::Drain,
     }
 }

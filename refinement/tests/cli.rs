@@ -143,7 +143,11 @@ fn a_saved_counterexample_reproduces_and_a_changed_one_diverges() {
     assert!(stdout(&again).starts_with("reproduces: AccountExactly breaks at step 28"));
 
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("kernel: \"v3.9\"", "kernel: \"v3.14\"")).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("kernel: \"v3.9\"", "kernel: \"fix-lru-lock\""),
+    )
+    .unwrap();
     let fixed = mlockcheck(&["replay", &file]);
     assert_eq!(fixed.status.code(), Some(1));
     assert!(
