@@ -106,8 +106,7 @@ impl Relation {
         }
         // A spare frame is wanted if it is mapped at an address that is.
         let address = |page: usize| usize::from(world.address_of(page as u16));
-        { mapped.iter() }
-            .filter(|&page| locked.contains(address(page)))
-            .collect()
+        let wanted = mapped.iter().filter(|&page| locked.contains(address(page)));
+        wanted.collect()
     }
 }

@@ -110,8 +110,8 @@ impl<'a> State<'a> {
         };
         let in_batch = |other: usize| {
             let cpu = self.machine.layout.cpus.get(other);
-            let batches = cpu.into_iter().flat_map(|cpu| &cpu.batches);
-            { batches }.any(|(_, plane)| plane.get(self.words, page))
+            let mut batches = cpu.into_iter().flat_map(|cpu| &cpu.batches);
+            batches.any(|(_, plane)| plane.get(self.words, page))
         };
         let own = self.batch((cpu, Batch::LruAdd));
         own.is_some_and(|plane| plane.get(self.words, page))
@@ -222,8 +222,8 @@ impl<'a> State<'a> {
         if bit(layout.split_ref, page) || self.mapcount(page) > 0 {
             return true;
         }
-        let batches = layout.cpus.iter().flat_map(|cpu| &cpu.batches);
-        if { batches }.any(|(_, plane)| plane.get(self.words, page)) {
+        let mut batches = layout.cpus.iter().flat_map(|cpu| &cpu.batches);
+        if batches.any(|(_, plane)| plane.get(self.words, page)) {
             return true;
         }
         let cpus = 0..self.machine.programs.len();

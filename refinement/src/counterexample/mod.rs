@@ -69,7 +69,8 @@ pub fn find(system: &Judged, broken: &LawReport) -> Option<Vec<usize>> {
 /// Whether a CPU waits for a lock that it holds itself.
 fn waits_for_itself(system: &Judged, state: &[u64], cpu: usize) -> bool {
     let holds = |lock| system.machine().state(state).holds(cpu, lock).is_some();
-    { system.waits_for(state, cpu) }.is_some_and(|blocker| holds(blocker.lock))
+    let blocker = system.waits_for(state, cpu);
+    blocker.is_some_and(|blocker| holds(blocker.lock))
 }
 
 fn is_deadlock(system: &Judged, state: &[u64]) -> bool {
