@@ -81,7 +81,11 @@ fn law_report(law: Law, run: &Exploration<Tally>) -> LawReport {
             ways.extend(told(Finding::DEADLOCK));
             ways.extend(told(Finding::LIVELOCK));
         }
-        Law::LockOrder => ways.extend(inversion(&run.first)),
+        Law::LockOrder => {
+            ways.extend(inversion(&run.first));
+            let on_itself = told(Told::WaitsForItself.finding());
+            ways.extend(on_itself.map(|(finding, depth)| (finding, depth - 1)));
+        }
         _ => {}
     }
     let broken = ways
@@ -117,7 +121,7 @@ fn inversion(first: &BTreeMap<Finding, usize>) -> Option<(Finding, usize)> {
                     .iter()
                     .all(|w| alike.contains(&(class, *w)))
             }
-            Told::Broken(_) | Told::Limit => false,
+            Told::Broken(_) | Told::Limit | Told::WaitsForItself => false,
         };
         if closes {
             return Some((told.finding(), depth));

@@ -64,11 +64,13 @@ pub fn of(kernel: &Kernel) -> Result<Vec<Cost>, LayoutError> {
             kind,
             start: 0,
             len: REAL_SIZE,
+            home: None,
         };
         let world = World {
             regions: vec![region],
             mms: 1,
             thp_pages: REAL_SIZE,
+            lru_add_cpus: 0,
         };
         let area = Area {
             mm: 0,

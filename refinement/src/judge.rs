@@ -131,10 +131,15 @@ pub fn history(machine: &Machine) -> History<'_> {
     }
 }
 
-/// The ranges of the history variables: each actor's debt, then what was lost. In base pages.
-pub fn history_ranges(actors: usize, pages: u16) -> Vec<std::ops::RangeInclusive<i64>> {
+/// The ranges of the history variables: each actor's debt, then what was lost. In base pages, of
+/// which each can at worst count for `widest`.
+pub fn history_ranges(
+    actors: usize,
+    pages: u16,
+    widest: i64,
+) -> Vec<std::ops::RangeInclusive<i64>> {
     // As for the statistic: far beyond what the calls of a scenario can owe.
-    let most = i64::from(pages) * 8;
+    let most = i64::from(pages) * 8 * widest;
     let lost = most * (actors as i64 + 1);
     std::iter::repeat_n(-most..=most, actors)
         .chain([-lost..=lost])

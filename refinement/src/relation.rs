@@ -85,15 +85,25 @@ impl Relation {
             return locked;
         }
         let ptes = PageSet::from_words(state.ptes(mm));
+        let world = machine.world();
         let mut mapped = PageSet::new();
-        for (i, region) in machine.world().regions.iter().enumerate() {
+        for (i, region) in (0..).zip(&world.regions) {
             let pages = usize::from(region.start)..usize::from(region.start + region.len);
-            match state.pmd(mm, i) {
-                Pmd::Huge | Pmd::Splitting => mapped.insert_range(pages),
-                Pmd::Table => mapped = mapped.union(&ptes.intersection(&PageSet::range(pages))),
-                Pmd::None | Pmd::HugeZero => {}
+            let home = usize::from(world.home_of(i));
+            match (state.pmd(mm, usize::from(i)), state.pmd(mm, home)) {
+                (Pmd::Huge | Pmd::Splitting, _) => mapped.insert_range(pages),
+                (_, Pmd::Table) => {
+                    mapped = mapped.union(&ptes.intersection(&PageSet::range(pages)));
+                }
+                _ => {}
             }
         }
-        locked.intersection(&mapped)
+        if !world.has_spares() {
+            return locked.intersection(&mapped);
+        }
+        // A spare frame is wanted if it is mapped at an address that is.
+        let address = |page: usize| usize::from(world.address_of(page as u16));
+        let wanted = mapped.iter().filter(|&page| locked.contains(address(page)));
+        wanted.collect()
     }
 }

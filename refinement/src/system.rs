@@ -11,6 +11,7 @@ pub use crate::told::{Order, Told};
 use mlock_impl::kernel::{Kernel, SysCall};
 use mlock_impl::machine::{
     Blocker, Bug, Event, Instr, Kind, LayoutError, Machine, Memory, Op, Program, Step, World,
+    widest,
 };
 use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind};
 
@@ -70,7 +71,7 @@ impl Judged {
         scripts: &[Vec<SysCall>],
         contract: Contract,
     ) -> Result<Judged, LayoutError> {
-        let ranges = history_ranges(scripts.len(), world.pages());
+        let ranges = history_ranges(scripts.len(), world.pages(), widest(&programs));
         let machine = Machine::new(world.clone(), programs, &ranges)?;
         let calls = scripts
             .iter()
@@ -194,6 +195,10 @@ impl Judged {
         };
         let lock = self.machine.lock_name(state, cpu, lock);
         for held in here.held(cpu) {
+            if held == lock {
+                findings.push(Told::WaitsForItself.finding());
+                continue;
+            }
             findings.push(nesting(held, lock).finding());
             if lock.class.kind() == Kind::Sleeping && held.class.kind() == Kind::Spin {
                 findings.push(Told::Broken(Law::LockOrder).finding());
@@ -425,6 +430,10 @@ fn bug_text(bug: &Bug) -> String {
 /// A call in the words of the specification.
 fn call(world: &World, call: &SysCall) -> Call {
     let pages = |range: std::ops::Range<u16>| -> PageSet { range.map(usize::from).collect() };
+    let region = |i: u16| {
+        let region = world.regions.get(usize::from(i));
+        region.map(|r| pages(r.pages())).unwrap_or_default()
+    };
     match call {
         SysCall::Mlock(area) => Call::Mlock {
             mm: Mm(area.mm),
@@ -443,11 +452,33 @@ fn call(world: &World, call: &SysCall) -> Call {
             parent: Mm(*parent),
             child: Mm(*child),
         },
-        SysCall::Split(region) => {
-            let region = world.regions.get(usize::from(*region));
-            Call::Split {
-                folio: region.map(|r| pages(r.pages())).unwrap_or_default(),
-            }
+        SysCall::Split(split) => {
+            let folio = region(*split);
+            Call::Split { folio }
         }
+        SysCall::Fault(area) => Call::Fault {
+            mm: Mm(area.mm),
+            pages: pages(area.pages.clone()),
+        },
+        SysCall::Write(area) => Call::Write {
+            mm: Mm(area.mm),
+            pages: pages(area.pages.clone()),
+        },
+        SysCall::Reclaim(range) => Call::Reclaim {
+            pages: pages(range.clone()),
+        },
+        SysCall::ReclaimNonlinear(area) => Call::Reclaim {
+            pages: pages(area.pages.clone()),
+        },
+        SysCall::Migrate(range) => Call::Migrate {
+            pages: pages(range.clone()),
+        },
+        SysCall::Truncate(range) => Call::Truncate {
+            pages: pages(range.clone()),
+        },
+        SysCall::Collapse(small) => Call::Collapse {
+            pages: region(*small),
+        },
+        SysCall::DrainAll => Call::Drain,
     }
 }

@@ -15,6 +15,8 @@ pub enum Told {
     NestsAlike(Class, Order),
     /// The model itself has reached a limit.
     Limit,
+    /// A CPU waits for a lock that it holds itself. The step that tells it never happens.
+    WaitsForItself,
 }
 
 /// Which of two locks of one class is the outer one.
@@ -41,7 +43,7 @@ impl Told {
             .map(Told::Broken)
             .chain(nests)
             .chain(alike)
-            .chain([Told::Limit])
+            .chain([Told::Limit, Told::WaitsForItself])
             .collect()
     }
 
@@ -55,6 +57,7 @@ impl Told {
                 laws + CLASSES * CLASSES + c as u16 * 2 + u16::from(order == Order::Descending)
             }
             Told::Limit => laws + CLASSES * CLASSES + CLASSES * 2,
+            Told::WaitsForItself => Told::Limit.finding().0 + 1,
         })
     }
 }

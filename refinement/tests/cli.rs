@@ -124,6 +124,7 @@ fn outcomes_of_the_race_are_those_of_the_design() {
         [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (2, 0), (3, 0)]
     );
     assert_eq!(sets("v3.14"), [(0, 0)]);
+    assert_eq!(sets("v4.4"), [(0, 0), (1 << 32, 0)]);
 }
 
 #[test]
@@ -143,7 +144,11 @@ fn a_saved_counterexample_reproduces_and_a_changed_one_diverges() {
     assert!(stdout(&again).starts_with("reproduces: AccountExactly breaks at step 28"));
 
     let text = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, text.replace("kernel: \"v3.9\"", "kernel: \"v3.14\"")).unwrap();
+    std::fs::write(
+        &file,
+        text.replace("kernel: \"v3.9\"", "kernel: \"fix-lru-lock\""),
+    )
+    .unwrap();
     let fixed = mlockcheck(&["replay", &file]);
     assert_eq!(fixed.status.code(), Some(1));
     assert!(
@@ -215,6 +220,18 @@ fn a_bad_fixture_points_at_the_place_and_names_the_choices() {
             "        17,\n",
         ),
         ("a region that does not exist", "Split(0)", "Split(3)"),
+        ("a migration to nowhere", "Split(0)", "Migrate(Region(0))"),
+        ("spare frames for nothing", "Thp,", "Thp, Spare(3),"),
+        (
+            "a page vector of a CPU that does not exist",
+            "            Region(0),\n        ],\n    ),\n    cpus",
+            "            Region(0),\n        ],\n        lru_add: [(7, Region(0))],\n    ),\n    cpus",
+        ),
+        (
+            "a huge page on its way to a list",
+            "            Region(0),\n        ],\n    ),\n    cpus",
+            "            Region(0),\n        ],\n        lru_add: [(1, Region(0))],\n    ),\n    cpus",
+        ),
         ("an unknown bug", "\"F5\"", "\"F99\""),
         ("an mm that does not exist", "Munlock(A", "Munlock(C"),
         ("a formula that is none", "\"P - 1\"", "\"P - Q\""),

@@ -108,8 +108,8 @@ fn snapshot(kernel: &str) {
 }
 
 #[test]
-fn lru_lock_carries_v3_14() {
-    snapshot("v3.14");
+fn lru_lock_carries_the_fix_that_was_merged() {
+    snapshot("fix-lru-lock");
 }
 
 #[test]

@@ -3,8 +3,6 @@
 //! For every fixture at its smallest size it sees as many states, steps, ends and deadlocks, and the
 //! same things are told.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use mlock_refinement::check::check;
 use mlock_refinement::fixture::{files, load};
 use mlock_refinement::search::{Finding, Options, System, Taken};

@@ -117,6 +117,49 @@ pub enum Call {
         /// The copy.
         child: Mm,
     },
+    /// Map `pages` of `mm` where nothing was mapped.
+    #[doc(alias = "page fault")]
+    Fault {
+        /// The address space.
+        mm: Mm,
+        /// The pages asked for.
+        pages: PageSet,
+    },
+    /// Write to `pages` of `mm`, which copies those that others have too.
+    #[doc(alias = "copy on write")]
+    Write {
+        /// The address space.
+        mm: Mm,
+        /// The pages written to.
+        pages: PageSet,
+    },
+    /// Try to reclaim `pages`.
+    #[doc(alias = "shrink_page_list")]
+    Reclaim {
+        /// The pages.
+        pages: PageSet,
+    },
+    /// Move the contents of `pages` to other memory.
+    #[doc(alias = "migrate_pages")]
+    Migrate {
+        /// The pages.
+        pages: PageSet,
+    },
+    /// Unmap `pages` from every address space.
+    #[doc(alias = "unmap_mapping_range")]
+    Truncate {
+        /// The pages.
+        pages: PageSet,
+    },
+    /// Make one folio of small ones.
+    #[doc(alias = "khugepaged")]
+    Collapse {
+        /// The pages.
+        pages: PageSet,
+    },
+    /// Finish what every CPU has put off.
+    #[doc(alias = "lru_add_drain_all")]
+    Drain,
     /// Break one folio into smaller ones.
     #[doc(alias = "split_huge_page")]
     Split {
@@ -132,9 +175,16 @@ impl Call {
             Call::Mlock { mm, .. }
             | Call::Munlock { mm, .. }
             | Call::Unmap { mm, .. }
+            | Call::Fault { mm, .. }
+            | Call::Write { mm, .. }
             | Call::Exit { mm } => [Some(mm), None],
             Call::Fork { parent, child } => [Some(parent), Some(child)],
-            Call::Split { .. } => [None, None],
+            Call::Split { .. }
+            | Call::Reclaim { .. }
+            | Call::Migrate { .. }
+            | Call::Truncate { .. }
+            | Call::Collapse { .. }
+            | Call::Drain => [None, None],
         };
         named.into_iter().flatten()
     }
@@ -142,11 +192,17 @@ impl Call {
     /// Returns the pages that the call names.
     pub fn pages(&self) -> Option<&PageSet> {
         match self {
-            Call::Mlock { pages, .. } | Call::Munlock { pages, .. } | Call::Unmap { pages, .. } => {
-                Some(pages)
-            }
+            Call::Mlock { pages, .. }
+            | Call::Munlock { pages, .. }
+            | Call::Unmap { pages, .. }
+            | Call::Fault { pages, .. }
+            | Call::Write { pages, .. }
+            | Call::Reclaim { pages }
+            | Call::Migrate { pages }
+            | Call::Truncate { pages }
+            | Call::Collapse { pages } => Some(pages),
             Call::Split { folio } => Some(folio),
-            Call::Exit { .. } | Call::Fork { .. } => None,
+            Call::Exit { .. } | Call::Fork { .. } | Call::Drain => None,
         }
     }
 }
@@ -160,6 +216,13 @@ impl fmt::Display for Call {
             Call::Exit { mm } => write!(f, "exit({mm})"),
             Call::Fork { parent, child } => write!(f, "fork({parent}, {child})"),
             Call::Split { folio } => write!(f, "split({folio})"),
+            Call::Fault { mm, pages } => write!(f, "fault({mm}, {pages})"),
+            Call::Write { mm, pages } => write!(f, "write({mm}, {pages})"),
+            Call::Reclaim { pages } => write!(f, "reclaim({pages})"),
+            Call::Migrate { pages } => write!(f, "migrate({pages})"),
+            Call::Truncate { pages } => write!(f, "truncate({pages})"),
+            Call::Collapse { pages } => write!(f, "collapse({pages})"),
+            Call::Drain => write!(f, "drain()"),
         }
     }
 }
@@ -185,6 +248,27 @@ fn parse_call(text: &str) -> Option<Call> {
                 folio: arguments.parse().ok()?,
             });
         }
+        "reclaim" => {
+            return Some(Call::Reclaim {
+                pages: arguments.parse().ok()?,
+            });
+        }
+        "migrate" => {
+            return Some(Call::Migrate {
+                pages: arguments.parse().ok()?,
+            });
+        }
+        "truncate" => {
+            return Some(Call::Truncate {
+                pages: arguments.parse().ok()?,
+            });
+        }
+        "collapse" => {
+            return Some(Call::Collapse {
+                pages: arguments.parse().ok()?,
+            });
+        }
+        "drain" => return arguments.trim().is_empty().then_some(Call::Drain),
         _ => {}
     }
     let (first, second) = split_trim(arguments, ",")?;
@@ -199,6 +283,14 @@ fn parse_call(text: &str) -> Option<Call> {
             pages: second.parse().ok()?,
         },
         "unmap" => Call::Unmap {
+            mm,
+            pages: second.parse().ok()?,
+        },
+        "fault" => Call::Fault {
+            mm,
+            pages: second.parse().ok()?,
+        },
+        "write" => Call::Write {
             mm,
             pages: second.parse().ok()?,
         },

@@ -3,7 +3,11 @@
 //! What differs from era to era is in the [`Kernel`]: how far a walk goes in one iteration, what it
 //! does at one address, what a split does to the flags.
 
-use super::{Kernel, SysCall, Walk, page, rmap, split, walk};
+use super::{
+    Kernel, SysCall, Walk, collapse, copy, fault, lru, migrate, page, reclaim, rmap, split, walk,
+};
+use std::ops::Range;
+
 use crate::machine::{Area, Asm, Class, Cond, Mode, Op, Pmd, Reg, RegKind, Source, read};
 
 impl Kernel {
@@ -16,6 +20,14 @@ impl Kernel {
             SysCall::Exit(mm) => self.exit_mmap(k, *mm),
             SysCall::Fork(parent, child) => fork(k, *parent, *child),
             SysCall::Split(region) => self.split(k, *region),
+            SysCall::Fault(area) => fault::fault(k, self, area),
+            SysCall::Write(area) => copy::write(k, self, area),
+            SysCall::Reclaim(pages) => reclaim::shrink_page_list(k, self, pages),
+            SysCall::ReclaimNonlinear(area) => reclaim::shrink_nonlinear(k, self, area),
+            SysCall::Migrate(pages) => migrate::migrate_pages(k, self, pages),
+            SysCall::Truncate(pages) => self.truncate(k, pages),
+            SysCall::Collapse(region) => collapse::collapse_huge_page(k, self, *region),
+            SysCall::DrainAll => lru::drain_all(k, self),
         }
     }
 
@@ -23,6 +35,7 @@ impl Kernel {
     /// for reading. Source: v3.7 mm/mlock.c `sys_mlock()`, `mlock_fixup()`, `do_mlock_pages()`.
     fn mlock(&self, k: &mut Asm<'_>, area: &Area) {
         let mm = u16::from(area.mm);
+        lru::drain_all(k, self);
         k.lock(Class::MmapSem, Mode::Exclusive, mm);
         self.split_area(k, area);
         k.emit(Op::SetVmLocked(area.clone(), true));
@@ -30,7 +43,7 @@ impl Kernel {
         k.lock(Class::MmapSem, Mode::Shared, mm);
         k.function("__mlock_vma_pages_range", "v3.7 mm/mlock.c", |k| {
             self.walk(k, area, |k, addr, mask| {
-                walk::follow_page_mlock(k, area.mm, addr, mask)
+                walk::follow_page_mlock(k, self, area.mm, addr, mask)
             });
         });
         k.unlock(Class::MmapSem, mm);
@@ -52,7 +65,7 @@ impl Kernel {
         k.function("munlock_vma_pages_range", self.source, |k| {
             k.emit(Op::SetVmLocked(area.clone(), false));
             self.walk(k, area, |k, addr, mask| {
-                (self.munlock_at)(k, self, area.mm, addr, mask);
+                (self.munlock_at)(k, self, area, addr, mask);
             });
         });
     }
@@ -65,7 +78,7 @@ impl Kernel {
         k.if_(read(Source::VmLockedIn(area.clone())), |k| {
             self.munlock_vma_pages_range(k, area)
         });
-        zap_area(k, area);
+        zap_area(k, self, area);
         k.unlock(Class::MmapSem, mm);
     }
 
@@ -76,6 +89,7 @@ impl Kernel {
             .world()
             .regions
             .iter()
+            .filter(|region| region.home.is_none())
             .map(|region| Area {
                 mm,
                 pages: region.pages(),
@@ -88,9 +102,24 @@ impl Kernel {
                 });
             }
             for area in &areas {
-                zap_area(k, area);
+                zap_area(k, self, area);
             }
         });
+    }
+
+    /// `unmap_mapping_range()`, which removes private copies too: as `munmap()`, in every address
+    /// space, but nothing is munlocked and nobody has `mmap_sem`. Source: v3.7 mm/memory.c.
+    ///
+    /// The lock of the file's mapping is left out; nothing here takes it but truncation.
+    fn truncate(&self, k: &mut Asm<'_>, pages: &Range<u16>) {
+        for mm in 0..k.world().mms {
+            let area = Area {
+                mm,
+                pages: pages.clone(),
+            };
+            self.split_area(k, &area);
+            zap_area(k, self, &area);
+        }
     }
 
     /// A split by somebody who came by way of the page, if the page is still there.
@@ -98,8 +127,8 @@ impl Kernel {
         let head = k.local("page", RegKind::Page);
         k.set(head, k.world().regions[usize::from(region)].start);
         k.if_(Cond::GetPageUnlessZero(head.into()), |k| {
-            split::split_huge_page(k, region, self.tail_flags);
-            page::put_page(k, head);
+            split::split_huge_page(k, self, region);
+            page::put_page(k, self, head);
         });
     }
 
@@ -110,10 +139,13 @@ impl Kernel {
             "vma_adjust_trans_huge",
             "94fcc585fb85 mm/huge_memory.c",
             |k| {
-                for (i, region) in k.world().regions.clone().into_iter().enumerate() {
+                let world = k.world();
+                for (i, region) in (0..).zip(&world.regions) {
                     let cuts = |at: u16| region.start < at && at < region.start + region.len;
                     if cuts(area.pages.start) || cuts(area.pages.end) {
-                        split::split_huge_page_pmd(k, area.mm, i as u16, self.tail_flags);
+                        for frames in std::iter::once(i).chain(world.spares_of(i)) {
+                            split::split_huge_page_pmd(k, self, area.mm, frames);
+                        }
                     }
                 }
             },
@@ -137,9 +169,12 @@ impl Kernel {
 }
 
 /// `unmap_vmas()` for an area that cuts through no huge page.
-fn zap_area(k: &mut Asm<'_>, area: &Area) {
+fn zap_area(k: &mut Asm<'_>, kernel: &Kernel, area: &Area) {
     let mm = area.mm;
     for (i, region) in k.world().regions.clone().into_iter().enumerate() {
+        if region.home.is_some() {
+            continue;
+        }
         let from = area.pages.start.max(region.start);
         let to = area.pages.end.min(region.start + region.len);
         if from >= to {
@@ -148,17 +183,26 @@ fn zap_area(k: &mut Asm<'_>, area: &Area) {
         let addr = k.local("addr", RegKind::Page);
         k.function("unmap_vmas", "v3.7 mm/memory.c zap_pmd_range()", |k| {
             k.set(addr, from);
+            for spare in k.world().spares_of(i as u16) {
+                walk::lock_pmd(k, mm, addr);
+                let huge = k.load("pmd", RegKind::Small, Source::Pmd(mm, spare));
+                k.if_else(
+                    huge.is(Pmd::Huge),
+                    |k| rmap::zap_huge_pmd(k, kernel, mm, spare),
+                    |k| k.unlock(Class::PageTable, u16::from(mm)),
+                );
+            }
             let pmd = walk::lock_pmd(k, mm, addr);
             k.if_else(
                 pmd.is(Pmd::Huge),
-                |k| rmap::zap_huge_pmd(k, mm, i as u16),
+                |k| rmap::zap_huge_pmd(k, kernel, mm, i as u16),
                 |k| {
                     k.if_(pmd.is(Pmd::HugeZero), |k| {
                         k.emit(Op::SetPmd(mm, i as u16, Pmd::None));
                     });
                     k.if_(pmd.is(Pmd::Table), |k| {
                         k.while_(addr.get().less_than(to), |k| {
-                            rmap::zap_pte(k, mm, addr);
+                            rmap::zap_pte(k, kernel, mm, addr);
                             k.set(addr, addr + 1);
                         });
                     });

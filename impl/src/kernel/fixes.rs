@@ -1,15 +1,25 @@
 //! The fixes that the thread discusses, on top of v3.9, each with what its careless form gets wrong.
 //!
 //! Andrea Arcangeli, 8 Feb 2013, names four things that stop a split: the PT lock, `lru_lock`,
-//! `compound_lock` and the anon_vma lock. `v3.14` is the `lru_lock`; the other three are here.
+//! `compound_lock` and the anon_vma lock. The `lru_lock` was merged, in v3.14.
 
-use super::{Kernel, lru, page, v3_7, v3_9, walk};
+use super::{Kernel, lru, page, v3_7, v3_9, v3_14, walk};
 use crate::machine::{
-    Asm, Class, Expr, Flag, Mode, Op, Pmd, Reg, RegKind, Source, page_locked, read, test_clear,
-    trylock,
+    Area, Asm, Class, Expr, Flag, Mode, Op, Pmd, Reg, RegKind, Source, page_locked, read,
+    test_clear, trylock,
 };
 
 const MAIL: &str = "mail of 8 Feb 2013, Andrea Arcangeli and Michel Lespinasse";
+
+/// What was merged in the end, as the thread would have had it: on v3.9, before page vectors.
+pub(super) const LRU_LOCK: Kernel = Kernel {
+    name: "fix-lru-lock",
+    about: "munlock reads the size, clears and counts in one lru_lock section",
+    base: Some("v3.9"),
+    source: "01cc2e58697e (v3.14) mm/mlock.c, on v3.9",
+    munlock_page: v3_14::munlock_vma_page,
+    ..v3_9::KERNEL
+};
 
 /// The first suggestion: munlock where mlock is, under the PT lock.
 pub(super) const PTL: Kernel = Kernel {
@@ -85,12 +95,18 @@ enum Recheck {
     No,
 }
 
-fn munlock_under_ptl(k: &mut Asm<'_>, _: &Kernel, mm: u8, addr: Reg, mask: Reg) {
-    munlock_with_ptl(k, mm, addr, mask, Recheck::Yes);
+fn munlock_under_ptl(k: &mut Asm<'_>, kernel: &Kernel, area: &Area, addr: Reg, mask: Reg) {
+    munlock_with_ptl(k, kernel, area.mm, addr, mask, Recheck::Yes);
 }
 
-fn munlock_under_ptl_no_recheck(k: &mut Asm<'_>, _: &Kernel, mm: u8, addr: Reg, mask: Reg) {
-    munlock_with_ptl(k, mm, addr, mask, Recheck::No);
+fn munlock_under_ptl_no_recheck(
+    k: &mut Asm<'_>,
+    kernel: &Kernel,
+    area: &Area,
+    addr: Reg,
+    mask: Reg,
+) {
+    munlock_with_ptl(k, kernel, area.mm, addr, mask, Recheck::No);
 }
 
 /// Munlocks what an address maps under the PT lock: a split must mark this entry before it touches
@@ -101,7 +117,14 @@ fn munlock_under_ptl_no_recheck(k: &mut Asm<'_>, _: &Kernel, mm: u8, addr: Reg, 
 /// and look again, for in between the entry may have become splitting, split or empty.
 /// The reverse-map walk needs the anon_vma lock, which comes before the PT lock, so it has to wait
 /// until that is dropped.
-fn munlock_with_ptl(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg, recheck: Recheck) {
+fn munlock_with_ptl(
+    k: &mut Asm<'_>,
+    kernel: &Kernel,
+    mm: u8,
+    addr: Reg,
+    mask: Reg,
+    recheck: Recheck,
+) {
     let ptl = u16::from(mm);
     k.function("munlock_follow_page", MAIL, |k| {
         let isolated = k.local("isolated", RegKind::Flag);
@@ -117,13 +140,15 @@ fn munlock_with_ptl(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg, recheck: Rech
             });
             k.if_(walk::is_huge(pmd), |k| {
                 k.set(found, 1);
-                k.set(page, walk::head_of(k, addr));
+                let at = walk::page_at(k, mm, addr);
+                k.set(page, walk::head_of(k, at));
             });
             k.if_(pmd.is(Pmd::Table), |k| {
-                k.set(page, addr);
                 k.if_(read(Source::PtePresent(mm, addr.into())), |k| {
                     k.set(found, 1)
                 });
+                let at = walk::page_at(k, mm, addr);
+                k.set(page, at);
             });
             k.if_(found.is(0), |k| {
                 k.unlock(Class::PageTable, ptl);
@@ -142,7 +167,7 @@ fn munlock_with_ptl(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg, recheck: Rech
                         k.if_(now.is(pmd).is_zero(), |k| {
                             k.unlock(Class::PageTable, ptl);
                             k.unlock(Class::PageLock, page);
-                            page::put_page(k, page);
+                            page::put_page(k, kernel, page);
                             k.goto(again);
                         });
                     }
@@ -157,9 +182,9 @@ fn munlock_with_ptl(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg, recheck: Rech
                 k.set(isolated, off);
             });
             k.unlock(Class::PageTable, ptl);
-            k.if_(isolated, |k| v3_7::munlock_isolated_page(k, page));
+            k.if_(isolated, |k| v3_7::munlock_isolated_page(k, kernel, page));
             k.unlock(Class::PageLock, page);
-            page::put_page(k, page);
+            page::put_page(k, kernel, page);
             k.goto(done);
         });
     });
@@ -179,9 +204,10 @@ enum UnmarkedMask {
     Zero,
 }
 
-fn munlock_under_compound_lock(k: &mut Asm<'_>, page: Reg, mask: Reg) {
+fn munlock_under_compound_lock(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, mask: Reg) {
     munlock_under(
         k,
+        kernel,
         (Class::Compound, page.into()),
         page,
         mask,
@@ -190,9 +216,15 @@ fn munlock_under_compound_lock(k: &mut Asm<'_>, page: Reg, mask: Reg) {
     );
 }
 
-fn munlock_under_compound_lock_isolate_inside(k: &mut Asm<'_>, page: Reg, mask: Reg) {
+fn munlock_under_compound_lock_isolate_inside(
+    k: &mut Asm<'_>,
+    kernel: &Kernel,
+    page: Reg,
+    mask: Reg,
+) {
     munlock_under(
         k,
+        kernel,
         (Class::Compound, page.into()),
         page,
         mask,
@@ -201,9 +233,10 @@ fn munlock_under_compound_lock_isolate_inside(k: &mut Asm<'_>, page: Reg, mask: 
     );
 }
 
-fn munlock_under_compound_lock_mask_0(k: &mut Asm<'_>, page: Reg, mask: Reg) {
+fn munlock_under_compound_lock_mask_0(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, mask: Reg) {
     munlock_under(
         k,
+        kernel,
         (Class::Compound, page.into()),
         page,
         mask,
@@ -212,10 +245,11 @@ fn munlock_under_compound_lock_mask_0(k: &mut Asm<'_>, page: Reg, mask: Reg) {
     );
 }
 
-fn munlock_under_anon_vma(k: &mut Asm<'_>, page: Reg, mask: Reg) {
+fn munlock_under_anon_vma(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, mask: Reg) {
     let area = walk::head_of(k, page);
     munlock_under(
         k,
+        kernel,
         (Class::AnonVma, area),
         page,
         mask,
@@ -231,6 +265,7 @@ fn munlock_under_anon_vma(k: &mut Asm<'_>, page: Reg, mask: Reg) {
 /// sure whether or not the page is marked, so the mask can always tell it.
 fn munlock_under(
     k: &mut Asm<'_>,
+    kernel: &Kernel,
     (class, index): (Class, Expr),
     page: Reg,
     mask: Reg,
@@ -273,11 +308,11 @@ fn munlock_under(
         if isolate == Isolate::Outside {
             off_list(k);
         }
-        k.if_(isolated, |k| v3_7::munlock_isolated_page(k, page));
+        k.if_(isolated, |k| v3_7::munlock_isolated_page(k, kernel, page));
     });
 }
 
-fn munlock_size_outside(k: &mut Asm<'_>, page: Reg, mask: Reg) {
+fn munlock_size_outside(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, mask: Reg) {
     k.function("munlock_vma_page", MAIL, |k| {
         k.bug_on(page_locked(page), |locked| locked.is(0));
         let cleared = k.local("cleared", RegKind::Flag);
@@ -290,7 +325,7 @@ fn munlock_size_outside(k: &mut Asm<'_>, page: Reg, mask: Reg) {
             let nr_pages = k.load("nr_pages", RegKind::Count, Source::NrPages(page.into()));
             k.emit(Op::ModNrMlock(-nr_pages));
             k.set(mask, nr_pages - 1);
-            v3_7::isolate_and_putback(k, page);
+            v3_7::isolate_and_putback(k, kernel, page);
         });
     });
 }

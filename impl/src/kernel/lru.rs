@@ -2,12 +2,16 @@
 //!
 //! # What this does not model
 //!
-//! Which list a page is on, the per-CPU vectors on the way to it, and the reference that an
-//! isolated page carries.
+//! Which list a page is on, and the reference that an isolated page carries.
+//! A scenario can start with pages in a CPU's vector on the way to the lists, but a page that is put
+//! back here is on its list at once.
 
+use super::{Kernel, page};
 use crate::machine::{
-    Asm, Class, Cond, Expr, Flag, Mode, Op, Reg, RegKind, Source, read, test_clear,
+    Asm, Batch, Class, Cond, Expr, Flag, Mode, Op, Pagevec, Reg, RegKind, Source, read, test_clear,
 };
+
+const DRAIN: &str = "v3.7 mm/swap.c lru_add_drain(), __pagevec_lru_add()";
 
 /// `isolate_lru_page()` (v3.7 mm/vmscan.c): looks without the lock first, then with it.
 ///
@@ -44,4 +48,49 @@ pub(super) fn move_lists(k: &mut Asm<'_>, page: Reg) {
 /// Takes a page off its list; the caller holds `lru_lock`.
 pub(super) fn clear(k: &mut Asm<'_>, page: Expr) {
     k.if_(Cond::TestClear(Flag::Lru, page), |_| {});
+}
+
+/// `lru_add_drain()`: what this CPU has on the way to the lists goes there.
+pub(super) fn drain_own(k: &mut Asm<'_>, kernel: &Kernel) {
+    if k.world().lru_add_cpus > 0 {
+        drain(k, kernel, Pagevec::Own(Batch::LruAdd));
+    }
+}
+
+/// `lru_add_drain_all()`: as on every CPU. The workers that really do it are the caller here.
+pub(super) fn drain_all(k: &mut Asm<'_>, kernel: &Kernel) {
+    for cpu in 0..k.world().lru_add_cpus {
+        drain(k, kernel, Pagevec::Of(cpu, Batch::LruAdd));
+    }
+}
+
+fn drain(k: &mut Asm<'_>, kernel: &Kernel, vec: Pagevec) {
+    k.function("lru_add_drain", DRAIN, |k| {
+        let done = Pagevec::Own(Batch::Putback);
+        k.lock(Class::Lru, Mode::Exclusive, 0);
+        for_each(k, vec, |k, page| {
+            k.emit(Op::SetFlag(Flag::Lru, page.into()));
+            k.emit(Op::VecMove(vec, done, page.into()));
+        });
+        k.unlock(Class::Lru, 0);
+        release_all(k, kernel, done);
+    });
+}
+
+/// Visits the pages of a page vector in order; `visit` may take the page out.
+pub(super) fn for_each(k: &mut Asm<'_>, vec: Pagevec, visit: impl FnOnce(&mut Asm<'_>, Reg)) {
+    let page = k.local("page", RegKind::Page);
+    k.set(page, vec.next(0));
+    k.while_(page.get().less_than(k.world().pages()), |k| {
+        visit(k, page);
+        k.set(page, vec.next(page + 1));
+    });
+}
+
+/// `release_pages()`: drops the references of a page vector.
+pub(super) fn release_all(k: &mut Asm<'_>, kernel: &Kernel, vec: Pagevec) {
+    for_each(k, vec, |k, page| {
+        k.emit(Op::VecTake(vec, page.into()));
+        page::put_page(k, kernel, page);
+    });
 }

@@ -5,19 +5,29 @@
 //! To add an era, write what it does differently and add a [`Kernel`] to [`Kernel::ALL`].
 
 mod calls;
+mod collapse;
+mod copy;
+mod fault;
 mod fixes;
 mod lru;
+mod migrate;
 mod page;
+mod pagevec;
+mod reclaim;
 mod rmap;
 mod split;
 mod v2_3of3;
+mod v2_6_38;
+mod v3_12;
 mod v3_14;
 mod v3_7;
 mod v3_9;
+mod v4_4;
 mod walk;
 
-use crate::machine::{Area, Asm, Op, Program, Reg, World};
+use crate::machine::{Area, Asm, Expr, Op, Program, Reg, RegKind, Source, World};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// What a CPU can be told to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +45,24 @@ pub enum SysCall {
     /// A split of the huge page of a region, by somebody who reached it by its page: reclaim,
     /// memory failure, page merging.
     Split(u16),
+    /// A page fault in each page of a range that maps nothing yet.
+    Fault(Area),
+    /// A write to each page of a range, which copies those that others map too.
+    Write(Area),
+    /// Reclaim of each page of a range, frame by frame: it finds those that some area locks.
+    Reclaim(Range<u16>),
+    /// Reclaim of the first page of a range in an area that maps its file nonlinearly, so that all of
+    /// the range is looked through.
+    ReclaimNonlinear(Area),
+    /// Migration of each page of a range to the spare frame for it.
+    Migrate(Range<u16>),
+    /// `unmap_mapping_range()`: a range is unmapped from every address space, by somebody who
+    /// truncates the file and holds no `mmap_sem`.
+    Truncate(Range<u16>),
+    /// khugepaged: the small pages of a region of the first address space become a huge page.
+    Collapse(u16),
+    /// `lru_add_drain_all()`.
+    DrainAll,
 }
 
 impl SysCall {
@@ -47,6 +75,14 @@ impl SysCall {
             SysCall::Exit(_) => "exit()",
             SysCall::Fork(..) => "fork()",
             SysCall::Split(_) => "split_huge_page()",
+            SysCall::Fault(_) => "page fault",
+            SysCall::Write(_) => "write fault",
+            SysCall::Reclaim(_) => "shrink_page_list()",
+            SysCall::ReclaimNonlinear(_) => "shrink_page_list() nonlinear",
+            SysCall::Migrate(_) => "migrate_pages()",
+            SysCall::Truncate(_) => "unmap_mapping_range()",
+            SysCall::Collapse(_) => "khugepaged",
+            SysCall::DrainAll => "lru_add_drain_all()",
         }
     }
 }
@@ -69,10 +105,95 @@ pub enum TailFlags {
     LoseMlocked,
 }
 
+/// What a mark counts for in the statistic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// One, whatever the page's size.
+    One,
+    /// The page's size in base pages.
+    BasePages,
+}
+
+impl Counted {
+    /// How many base pages a page counts for.
+    fn nr_pages(self, k: &mut Asm<'_>, page: Reg) -> Expr {
+        match self {
+            Counted::One => 1.into(),
+            Counted::BasePages => k
+                .load("nr_pages", RegKind::Count, Source::NrPages(page.into()))
+                .get(),
+        }
+    }
+}
+
+/// What `mlock()` does to a huge page that it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HugeMlock {
+    /// Nothing: `follow_trans_huge_pmd()` ignores `FOLL_MLOCK`.
+    Ignores,
+    /// It marks it.
+    Marks,
+}
+
+/// What becomes of a page's mark when its last mapping goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastUnmap {
+    /// It stays until the page is freed.
+    KeepsMark,
+    /// `page_remove_rmap()` clears it.
+    ClearsMark,
+}
+
+/// What becomes of a page that is freed while it is marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeMlocked {
+    /// It is a bad page, and the statistic hears nothing of it.
+    BadPage,
+    /// `free_page_mlock()` takes one page off the statistic.
+    Uncounts,
+}
+
+/// How reclaim and `try_to_munlock()` mark a page that they find in an area with `VM_LOCKED`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LazyMlock {
+    /// After the PT lock is dropped, if `mmap_sem` can be had.
+    UnderMmapSem,
+    /// While the PT lock is held.
+    UnderPtLock,
+}
+
+/// Which pages of a nonlinear mapping `try_to_unmap_cluster()` marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nonlinear {
+    /// Every page that it finds, locked or not.
+    AnyPage,
+    /// Those whose page lock can be had at once.
+    LockedPages,
+}
+
+/// What `remove_migration_pte()` does in an area with `VM_LOCKED`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restore {
+    /// It leaves the mark of the new page as it is.
+    LeavesMark,
+    /// It marks the new page.
+    Mlocks,
+}
+
+/// When copy on write takes the mark off the old page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyOnWrite {
+    /// Before the pte changes.
+    ClearsFirst,
+    /// After the pte has changed.
+    MunlocksAfter,
+}
+
 /// `munlock_vma_page(page)`, which leaves a page mask in the second variable.
-type MunlockPage = fn(&mut Asm<'_>, Reg, Reg);
-/// Munlocks what one address maps, and leaves a page mask in the last variable.
-type MunlockAt = fn(&mut Asm<'_>, &Kernel, u8, Reg, Reg);
+type MunlockPage = fn(&mut Asm<'_>, &Kernel, Reg, Reg);
+/// Munlocks what one address of an area maps, and leaves a page mask in the last variable. One that
+/// works in batches leaves the last address of the batch in the variable before it.
+type MunlockAt = fn(&mut Asm<'_>, &Kernel, &Area, Reg, Reg);
 
 /// An era or a proposed fix.
 #[derive(Clone, Copy, Debug)]
@@ -89,17 +210,37 @@ pub struct Kernel {
     tail_flags: TailFlags,
     munlock_at: MunlockAt,
     munlock_page: MunlockPage,
+    mark_counts: Counted,
+    clear_counts: Counted,
+    huge_mlock: HugeMlock,
+    last_unmap: LastUnmap,
+    free_mlocked: FreeMlocked,
+    lazy_mlock: LazyMlock,
+    nonlinear: Nonlinear,
+    restore: Restore,
+    copy_on_write: CopyOnWrite,
 }
 
 impl Kernel {
     /// Every kernel, in the order of the story.
-    pub const ALL: [Kernel; 13] = [
+    pub const ALL: [Kernel; 24] = [
+        v2_6_38::V2_6_31_RC,
+        v2_6_38::V2_6_37,
+        v2_6_38::KERNEL,
+        v3_7::RC,
         v3_7::KERNEL,
         v3_7::NO_FLAG_COPY,
         v2_3of3::KERNEL,
         v3_9::KERNEL,
         v3_9::NO_FLAG_COPY,
+        v3_12::KERNEL,
+        v3_12::V3_13,
         v3_14::KERNEL,
+        v3_14::V3_15,
+        v4_4::KERNEL,
+        v4_4::FIX_INT,
+        v4_4::FIX_COUNT,
+        fixes::LRU_LOCK,
         fixes::PTL,
         fixes::PTL_NO_RECHECK,
         fixes::COMPOUND_LOCK,

@@ -26,7 +26,7 @@
 //!   a tail counts as part of the store of its flags, which nobody can tell under `lru_lock`.
 //! * While the page is mapped, the tails' extra references cannot be the last and are left out.
 
-use super::{TailFlags, page, walk};
+use super::{Kernel, TailFlags, page, walk};
 use crate::machine::{Asm, Class, Flag, Mode, Op, Pmd, Reg, RegKind, Source, read};
 
 const CITE: &str = "71e3aac0724f (2.6.38) mm/huge_memory.c, read in 3.4.5 and 4.1.18";
@@ -34,7 +34,7 @@ const CITE: &str = "71e3aac0724f (2.6.38) mm/huge_memory.c, read in 3.4.5 and 4.
 /// Splits the huge page of a region, unless it is split or unmapped already.
 ///
 /// Held on entry: a reference on the head.
-pub(super) fn split_huge_page(k: &mut Asm<'_>, region: u16, tail_flags: TailFlags) {
+pub(super) fn split_huge_page(k: &mut Asm<'_>, kernel: &Kernel, region: u16) {
     k.function("split_huge_page", CITE, |k| {
         let head = k.world().regions[usize::from(region)].start;
         k.lock(Class::AnonVma, Mode::Exclusive, head);
@@ -47,7 +47,7 @@ pub(super) fn split_huge_page(k: &mut Asm<'_>, region: u16, tail_flags: TailFlag
                 |k| k.goto(done),
             );
             mark_splitting(k, region, mapcount);
-            split_refcount(k, region, mapcount, tail_flags);
+            split_refcount(k, kernel, region, mapcount);
             for mm in 0..k.world().mms {
                 map_ptes(k, mm, region);
             }
@@ -77,7 +77,7 @@ fn mark_splitting(k: &mut Asm<'_>, region: u16, mapcount: Reg) {
 }
 
 /// Phases 3 to 5.
-fn split_refcount(k: &mut Asm<'_>, region: u16, mapcount: Reg, tail_flags: TailFlags) {
+fn split_refcount(k: &mut Asm<'_>, kernel: &Kernel, region: u16, mapcount: Reg) {
     let head = k.world().regions[usize::from(region)].start;
     let thp_pages = k.world().thp_pages;
     k.function("__split_huge_page_refcount", CITE, |k| {
@@ -88,7 +88,7 @@ fn split_refcount(k: &mut Asm<'_>, region: u16, mapcount: Reg, tail_flags: TailF
         k.while_(tail.is(head).is_zero(), |k| {
             k.if_(mapcount.is(0), |k| k.emit(Op::GetSplitRef(tail.into())));
             k.emit(Op::ClearTailFlags(tail.into()));
-            let mlocked = match tail_flags {
+            let mlocked = match kernel.tail_flags {
                 TailFlags::CopyMlocked => {
                     let from = Source::Flag(Flag::Mlocked, head.into());
                     k.load("head_mlocked", RegKind::Flag, from).get()
@@ -104,7 +104,7 @@ fn split_refcount(k: &mut Asm<'_>, region: u16, mapcount: Reg, tail_flags: TailF
         k.if_(mapcount.is(0), |k| {
             k.set(tail, head + 1);
             k.while_(tail.get().less_than(head + thp_pages), |k| {
-                page::put_split_ref(k, tail);
+                page::put_split_ref(k, kernel, tail);
                 k.set(tail, tail + 1);
             });
         });
@@ -125,7 +125,7 @@ fn map_ptes(k: &mut Asm<'_>, mm: u8, region: u16) {
 
 /// `split_huge_page_pmd()`: splits whatever huge page an address space maps at a region, because an
 /// area is about to end inside it.
-pub(super) fn split_huge_page_pmd(k: &mut Asm<'_>, mm: u8, region: u16, tail_flags: TailFlags) {
+pub(super) fn split_huge_page_pmd(k: &mut Asm<'_>, kernel: &Kernel, mm: u8, region: u16) {
     k.function("split_huge_page_pmd", CITE, |k| {
         let head = k.local("page", RegKind::Page);
         k.set(head, k.world().regions[usize::from(region)].start);
@@ -139,8 +139,8 @@ pub(super) fn split_huge_page_pmd(k: &mut Asm<'_>, mm: u8, region: u16, tail_fla
         k.if_(huge, |k| k.emit(Op::GetPage(head.into())));
         k.unlock(Class::PageTable, u16::from(mm));
         k.if_(huge, |k| {
-            split_huge_page(k, region, tail_flags);
-            page::put_page(k, head);
+            split_huge_page(k, kernel, region);
+            page::put_page(k, kernel, head);
             k.bug_on(Source::Pmd(mm, region), walk::is_huge);
         });
     });

@@ -19,13 +19,13 @@ pub(super) const KERNEL: Kernel = Kernel {
 };
 
 /// `munlock_vma_page()` as mailed. Held on entry: as in v3.7.
-fn munlock_vma_page(k: &mut Asm<'_>, page: Reg, mask: Reg) {
+fn munlock_vma_page(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, mask: Reg) {
     k.function("munlock_vma_page", CITE, |k| {
         let nr_pages = k.load("nr_pages", RegKind::Count, Source::NrPages(page.into()));
         k.bug_on(page_locked(page), |locked| locked.is(0));
         k.if_(test_clear(Flag::Mlocked, page), |k| {
             k.emit(Op::ModNrMlock(-nr_pages));
-            super::v3_7::isolate_and_putback(k, page);
+            super::v3_7::isolate_and_putback(k, kernel, page);
         });
         k.set(mask, nr_pages);
     });

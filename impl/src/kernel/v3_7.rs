@@ -10,7 +10,10 @@
 //!
 //! v3.7 has no huge zero page (v3.8 does); a scenario with one stands for v3.8.
 
-use super::{Kernel, TailFlags, Walk, lru, rmap, walk};
+use super::{
+    CopyOnWrite, Counted, FreeMlocked, HugeMlock, Kernel, LastUnmap, LazyMlock, Nonlinear, Restore,
+    TailFlags, Walk, lru, rmap, walk,
+};
 use crate::machine::{Asm, Flag, Op, Reg, RegKind, Source, page_locked, test_clear, test_set};
 
 const CITE: &str = "8449d21fb49e (v3.7) mm/mlock.c";
@@ -25,6 +28,26 @@ pub(super) const KERNEL: Kernel = Kernel {
     tail_flags: TailFlags::CopyMlocked,
     munlock_at: walk::munlock_found_page,
     munlock_page: munlock_vma_page,
+    mark_counts: Counted::BasePages,
+    clear_counts: Counted::BasePages,
+    huge_mlock: HugeMlock::Marks,
+    last_unmap: LastUnmap::ClearsMark,
+    free_mlocked: FreeMlocked::BadPage,
+    lazy_mlock: LazyMlock::UnderMmapSem,
+    nonlinear: Nonlinear::AnyPage,
+    restore: Restore::LeavesMark,
+    copy_on_write: CopyOnWrite::MunlocksAfter,
+};
+
+/// What the first version of `clear_page_mlock()` in the reverse map got wrong; folded into
+/// e6c509f85455 before it was merged.
+pub(super) const RC: Kernel = Kernel {
+    name: "v3.7-rc",
+    about: "v3.7 whose last unmap takes one page off for a whole THP",
+    base: Some("v3.7"),
+    source: "mail of 3 Oct 2012, David Rientjes: mm, thp: fix mlock statistics fix",
+    clear_counts: Counted::One,
+    ..KERNEL
 };
 
 /// The thread's claim about mlock needs a split that does not copy the flag; no kernel had one.
@@ -41,15 +64,15 @@ pub(super) const NO_FLAG_COPY: Kernel = Kernel {
 ///
 /// Held on entry: the page lock, and the PT lock of the entry that maps the page; when it is called
 /// for a small page that `try_to_munlock()` found, `mmap_sem` for reading instead of the PT lock.
-pub(super) fn mlock_vma_page(k: &mut Asm<'_>, page: Reg) {
+pub(super) fn mlock_vma_page(k: &mut Asm<'_>, kernel: &Kernel, page: Reg) {
     k.function("mlock_vma_page", CITE, |k| {
         k.bug_on(page_locked(page), |locked| locked.is(0));
         k.if_else(
             test_set(Flag::Mlocked, page),
             |_| {},
             |k| {
-                let nr_pages = k.load("nr_pages", RegKind::Count, Source::NrPages(page.into()));
-                k.emit(Op::ModNrMlock(nr_pages.into()));
+                let nr_pages = kernel.mark_counts.nr_pages(k, page);
+                k.emit(Op::ModNrMlock(nr_pages));
                 lru::move_lists(k, page);
             },
         );
@@ -61,29 +84,29 @@ pub(super) fn mlock_vma_page(k: &mut Asm<'_>, page: Reg) {
 ///
 /// Held on entry: `mmap_sem` for writing, and the lock of this very page struct, which may be a
 /// tail. It has no mask to return.
-fn munlock_vma_page(k: &mut Asm<'_>, page: Reg, _mask: Reg) {
+pub(super) fn munlock_vma_page(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, _mask: Reg) {
     k.function("munlock_vma_page", CITE, |k| {
         k.bug_on(page_locked(page), |locked| locked.is(0));
         k.if_(test_clear(Flag::Mlocked, page), |k| {
-            let nr_pages = k.load("nr_pages", RegKind::Count, Source::NrPages(page.into()));
+            let nr_pages = kernel.mark_counts.nr_pages(k, page);
             k.emit(Op::ModNrMlock(-nr_pages));
-            isolate_and_putback(k, page);
+            isolate_and_putback(k, kernel, page);
         });
     });
 }
 
 /// The rest of `munlock_vma_page()`, once the page is counted off: if others map the page too, ask
 /// them; then put it on the list where it belongs.
-pub(super) fn isolate_and_putback(k: &mut Asm<'_>, page: Reg) {
+pub(super) fn isolate_and_putback(k: &mut Asm<'_>, kernel: &Kernel, page: Reg) {
     let isolated = lru::isolate_lru_page(k, page);
-    k.if_(isolated, |k| munlock_isolated_page(k, page));
+    k.if_(isolated, |k| munlock_isolated_page(k, kernel, page));
 }
 
 /// What follows a successful isolation.
-pub(super) fn munlock_isolated_page(k: &mut Asm<'_>, page: Reg) {
+pub(super) fn munlock_isolated_page(k: &mut Asm<'_>, kernel: &Kernel, page: Reg) {
     let mapcount = k.load("mapcount", RegKind::Count, Source::Mapcount(page.into()));
     k.if_(mapcount.get().less_than(2).is_zero(), |k| {
-        rmap::try_to_munlock(k, page)
+        rmap::try_to_munlock(k, kernel, page)
     });
     lru::putback_lru_page(k, page);
 }

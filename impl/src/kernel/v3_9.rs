@@ -38,7 +38,7 @@ pub(super) const NO_FLAG_COPY: Kernel = Kernel {
 /// the mask is 0 if the page was not marked, whatever its size.
 ///
 /// Held on entry: `mmap_sem` for writing, and the lock of this very page struct.
-fn munlock_vma_page(k: &mut Asm<'_>, page: Reg, mask: Reg) {
+pub(super) fn munlock_vma_page(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, mask: Reg) {
     k.function("munlock_vma_page", CITE, |k| {
         k.set(mask, 0);
         k.bug_on(page_locked(page), |locked| locked.is(0));
@@ -46,7 +46,7 @@ fn munlock_vma_page(k: &mut Asm<'_>, page: Reg, mask: Reg) {
             let nr_pages = k.load("nr_pages", RegKind::Count, Source::NrPages(page.into()));
             k.emit(Op::ModNrMlock(-nr_pages));
             k.set(mask, nr_pages - 1);
-            v3_7::isolate_and_putback(k, page);
+            v3_7::isolate_and_putback(k, kernel, page);
         });
     });
 }

@@ -1,8 +1,8 @@
 //! From an address to the page behind it: `follow_page()` in its two roles, and the wait for a split.
 
-use super::page;
 use super::v3_7::mlock_vma_page;
-use crate::machine::{Asm, Class, Expr, Mode, Op, Pmd, Reg, RegKind, Source, read, trylock};
+use super::{HugeMlock, Kernel, lru, page};
+use crate::machine::{Area, Asm, Class, Expr, Mode, Op, Pmd, Reg, RegKind, Source, read, trylock};
 
 const CITE: &str = "v3.7 mm/memory.c follow_page(), mm/huge_memory.c follow_trans_huge_pmd()";
 
@@ -31,6 +31,24 @@ pub(super) fn head_of(k: &Asm<'_>, addr: Reg) -> Expr {
     addr - (addr & (k.world().thp_pages - 1))
 }
 
+/// The frame behind an address that is known to be mapped: `pte_page()`. It is `addr` itself unless
+/// spare frames can have taken its place.
+pub(super) fn page_at(k: &mut Asm<'_>, mm: u8, addr: Reg) -> Reg {
+    if k.world().has_spares() {
+        k.load("page", RegKind::Page, Source::PageAt(mm, addr.into()))
+    } else {
+        addr
+    }
+}
+
+/// The frame, and 1, whose migration entry stands at an address; nothing where pages stay put.
+pub(super) fn migration_entry(k: &mut Asm<'_>, mm: u8, addr: Reg) -> Option<Reg> {
+    let entry = Source::MigrationAt(mm, addr.into());
+    k.world()
+        .has_spares()
+        .then(|| k.load("entry", RegKind::Page, entry))
+}
+
 /// Takes the PT lock of `mm` and reads the entry for `addr`, having waited for a split to end.
 /// The PT lock is held on return, and the variable is never `Splitting`.
 pub(super) fn lock_pmd(k: &mut Asm<'_>, mm: u8, addr: Reg) -> Reg {
@@ -47,13 +65,14 @@ pub(super) fn lock_pmd(k: &mut Asm<'_>, mm: u8, addr: Reg) -> Reg {
 
 /// `follow_page(FOLL_GET | FOLL_DUMP)`: a reference on the page that an address maps.
 ///
-/// Leaves 1 in the returned variable if there is a page, which is then `addr` itself: in an unsplit
-/// huge page that may be a *tail*.
+/// Leaves 1 in the first returned variable if there is a page, which is then in the second: in an
+/// unsplit huge page that may be a *tail*.
+/// A migration entry is no page, and nobody waits for it.
 /// `mask` becomes the mask of `follow_page_mask()`: the pages, less one, that the entry maps.
 /// The PT lock is dropped again before the caller sees the page.
-pub(super) fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) -> Reg {
+pub(super) fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) -> (Reg, Reg) {
     let got = k.local("got", RegKind::Flag);
-    k.function("follow_page", CITE, |k| {
+    let page = k.function("follow_page", CITE, |k| {
         let thp_pages = k.world().thp_pages;
         k.set(got, 0);
         k.set(mask, 0);
@@ -66,10 +85,12 @@ pub(super) fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) -> 
         k.if_(pmd.is(Pmd::Table), |k| {
             k.if_(read(Source::PtePresent(mm, addr.into())), |k| k.set(got, 1));
         });
-        k.if_(got, |k| k.emit(Op::GetPage(addr.into())));
+        let page = page_at(k, mm, addr);
+        k.if_(got, |k| k.emit(Op::GetPage(page.into())));
         k.unlock(Class::PageTable, u16::from(mm));
+        page
     });
-    got
+    (got, page)
 }
 
 /// `follow_page(FOLL_MLOCK)`: marks the page that an address maps, under the PT lock.
@@ -77,23 +98,33 @@ pub(super) fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) -> 
 /// The page lock comes before the PT lock in the order, so here it can only be tried; a page whose
 /// lock is taken is left alone, for reclaim to find later.
 /// The huge zero page has no mapping and is left alone as well.
+/// Where a migration entry stands the caller faults, which waits for the page's lock, and looks again.
 /// `mask` becomes the mask of `follow_page_mask()`.
-pub(super) fn follow_page_mlock(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) {
+pub(super) fn follow_page_mlock(k: &mut Asm<'_>, kernel: &Kernel, mm: u8, addr: Reg, mask: Reg) {
     k.function("follow_page", CITE, |k| {
         let thp_pages = k.world().thp_pages;
         let page = k.local("page", RegKind::Page);
         let found = k.local("present", RegKind::Flag);
         k.set(found, 0);
         k.set(mask, 0);
-        let pmd = lock_pmd(k, mm, addr);
+        let pmd = lock_pmd_past_migration(k, mm, addr);
         k.if_(is_huge(pmd), |k| {
-            k.set(found, 1);
-            k.set(page, head_of(k, addr));
+            k.set(
+                found,
+                if kernel.huge_mlock == HugeMlock::Marks {
+                    1
+                } else {
+                    0
+                },
+            );
+            let at = page_at(k, mm, addr);
+            k.set(page, head_of(k, at));
             k.set(mask, thp_pages - 1);
         });
         k.if_(pmd.is(Pmd::HugeZero), |k| k.set(mask, thp_pages - 1));
         k.if_(pmd.is(Pmd::Table), |k| {
-            k.set(page, addr);
+            let at = page_at(k, mm, addr);
+            k.set(page, at);
             k.if_(read(Source::PtePresent(mm, addr.into())), |k| {
                 k.set(found, 1)
             });
@@ -101,7 +132,8 @@ pub(super) fn follow_page_mlock(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) {
         k.if_(found, |k| {
             k.if_(read(Source::VmLocked(mm, addr.into())), |k| {
                 k.if_(trylock(Class::PageLock, Mode::Exclusive, page), |k| {
-                    mlock_vma_page(k, page);
+                    lru::drain_own(k, kernel);
+                    mlock_vma_page(k, kernel, page);
                     k.unlock(Class::PageLock, page);
                 });
             });
@@ -114,16 +146,39 @@ pub(super) fn follow_page_mlock(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) {
 /// drop the PT lock, lock the page, and only then look at it.
 pub(super) fn munlock_found_page(
     k: &mut Asm<'_>,
-    kernel: &super::Kernel,
-    mm: u8,
+    kernel: &Kernel,
+    area: &Area,
     addr: Reg,
     mask: Reg,
 ) {
-    let got = follow_page_get(k, mm, addr, mask);
+    let (got, page) = follow_page_get(k, area.mm, addr, mask);
     k.if_(got, |k| {
-        k.lock(Class::PageLock, Mode::Exclusive, addr);
-        (kernel.munlock_page)(k, addr, mask);
-        k.unlock(Class::PageLock, addr);
-        page::put_page(k, addr);
+        k.lock(Class::PageLock, Mode::Exclusive, page);
+        (kernel.munlock_page)(k, kernel, page, mask);
+        k.unlock(Class::PageLock, page);
+        page::put_page(k, kernel, page);
     });
+}
+
+/// As [`lock_pmd`], having waited for a migration of the page at `addr` to end as well:
+/// `migration_entry_wait()` sleeps until the page is unlocked.
+fn lock_pmd_past_migration(k: &mut Asm<'_>, mm: u8, addr: Reg) -> Reg {
+    if !k.world().has_spares() {
+        return lock_pmd(k, mm, addr);
+    }
+    let found = k.local("pmd", RegKind::Small);
+    k.loop_(|k, _, done| {
+        let pmd = lock_pmd(k, mm, addr);
+        k.set(found, pmd);
+        let Some(entry) = migration_entry(k, mm, addr) else {
+            return;
+        };
+        k.if_(entry.is(0), |k| k.goto(done));
+        k.unlock(Class::PageTable, u16::from(mm));
+        k.function("migration_entry_wait", "v3.7 mm/migrate.c", |k| {
+            k.lock(Class::PageLock, Mode::Exclusive, entry - 1);
+            k.unlock(Class::PageLock, entry - 1);
+        });
+    });
+    found
 }

@@ -8,6 +8,9 @@
 //! is given up, so that there is an end to it.
 //! (This is abstract interpretation over intervals, with widening at loops: Cousot and Cousot, 1977.)
 //!
+//! Where pages can change places (spare frames) or wait in page vectors, nothing is known ahead:
+//! everybody interferes with everybody.
+//!
 //! Two things stop the others sooner:
 //!
 //! * **Locks.** Nobody gets past the acquisition of a lock that the asking CPU holds for writing, as
@@ -25,8 +28,8 @@ use super::exec::Machine;
 use super::footprint::{Access, Object, counted, locks};
 use super::interval::{Env, Interval, Places};
 use super::lock::{Class, Scope};
-use super::op::{Expr, Op, Pc, Source};
-use super::world::Pmd;
+use super::op::{Expr, Op, Pc, Program, Source};
+use super::world::{Pmd, World};
 use rustc_hash::FxHashMap;
 
 /// One thread's memory of what it found.
@@ -67,6 +70,9 @@ impl Machine {
         ahead: &mut Ahead,
         seen: &dyn Fn(&[u64], Access) -> Access,
     ) -> u32 {
+        if !self.foresees {
+            return !(1 << cpu);
+        }
         let Some(mine) = self.next_access(state, cpu) else {
             return 0;
         };
@@ -101,6 +107,12 @@ impl Machine {
             }
             entries = less;
         }
+    }
+
+    /// Whether looking ahead is worth anything on these programs.
+    pub(super) fn can_foresee(world: &World, programs: &[Program]) -> bool {
+        let mut ops = programs.iter().flat_map(|program| &program.code);
+        !world.has_spares() && ops.all(|instr| instr.op.pagevecs().is_empty())
     }
 
     /// The footprint of the instruction that `cpu` is at.

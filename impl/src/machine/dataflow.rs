@@ -52,14 +52,20 @@ impl Op {
             | Op::GetSplitRef(e)
             | Op::ClearTailFlags(e)
             | Op::ClearCompound(e)
-            | Op::ClearPte(_, e, _) => e.regs(&mut out),
+            | Op::ClearPte(_, e, _)
+            | Op::VecAdd(_, e)
+            | Op::VecTake(_, e)
+            | Op::VecMove(_, _, e)
+            | Op::SetPte(_, e)
+            | Op::ClearMigration(_, e)
+            | Op::PteToMigration(_, e, _) => e.regs(&mut out),
             Op::Acquire(lock, _)
             | Op::TryAcquire(lock, _, _)
             | Op::Release(lock)
             | Op::ReleaseIfHeld(lock) => {
                 lock.index.regs(&mut out);
             }
-            Op::SetTailFlags(a, b) => {
+            Op::SetTailFlags(a, b) | Op::MigrationToPte(_, a, b) => {
                 a.regs(&mut out);
                 b.regs(&mut out);
             }
@@ -76,7 +82,8 @@ impl Op {
             | Op::FillTable(..)
             | Op::ClearHugePmd(..)
             | Op::CopyPmd(..)
-            | Op::SetVmLocked(..) => {}
+            | Op::SetVmLocked(..)
+            | Op::MakeCompound(_) => {}
         }
         out
     }
@@ -92,6 +99,7 @@ impl Op {
             | Op::PutPage(_, reg)
             | Op::PutSplitRef(_, reg)
             | Op::ClearPte(_, _, reg)
+            | Op::PteToMigration(_, _, reg)
             | Op::ClearHugePmd(_, _, reg) => Some(*reg),
             _ => None,
         }
@@ -107,9 +115,16 @@ impl Op {
             {
                 (-1, -1)
             }
-            (PageHold::Pin, Op::GetPage(_) | Op::ClearPte(..) | Op::ClearHugePmd(..)) => (1, 1),
+            (
+                PageHold::Pin,
+                Op::GetPage(_)
+                | Op::ClearPte(..)
+                | Op::ClearHugePmd(..)
+                | Op::PteToMigration(..)
+                | Op::VecTake(..),
+            ) => (1, 1),
             (PageHold::Pin, Op::GetPageUnlessZero(..)) => (1, 0),
-            (PageHold::Pin, Op::PutPage(..)) => (-1, -1),
+            (PageHold::Pin, Op::PutPage(..) | Op::VecAdd(..)) => (-1, -1),
             _ => (0, 0),
         }
     }
@@ -125,7 +140,13 @@ impl Source {
             | Source::Mapcount(e)
             | Source::PmdAt(_, e)
             | Source::PtePresent(_, e)
-            | Source::VmLocked(_, e) => Expr::regs(e, out),
+            | Source::VmLocked(_, e)
+            | Source::PageTransHuge(e)
+            | Source::HasMapping(e)
+            | Source::PageAt(_, e)
+            | Source::PteMaps(_, e)
+            | Source::HeldElsewhere(e)
+            | Source::MigrationAt(_, e) => Expr::regs(e, out),
             Source::Pmd(..) | Source::VmLockedIn(_) => {}
         }
     }

@@ -4,6 +4,7 @@ use super::dataflow::{Facts, PageHold};
 use super::layout::{Field, Layout, LayoutError};
 use super::lock::{Class, LockName, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Pc, Program, Reg, RegKind, Source};
+use super::pagevec::Batch;
 use super::state::State;
 use super::world::{Memory, Pmd, RegionKind, World};
 use std::ops::RangeInclusive;
@@ -15,6 +16,8 @@ pub struct Machine {
     pub(super) programs: Vec<Program>,
     pub(super) facts: Vec<Facts>,
     pub(super) layout: Layout,
+    /// Whether looking ahead along the programs is worth anything.
+    pub(super) foresees: bool,
 }
 
 /// What became of one step of one CPU.
@@ -73,6 +76,7 @@ impl Machine {
         let facts: Vec<Facts> = programs.iter().map(Facts::of).collect();
         let layout = Layout::new(&world, &programs, &facts, extra)?;
         Ok(Machine {
+            foresees: Machine::can_foresee(&world, &programs),
             world,
             programs,
             facts,
@@ -127,17 +131,26 @@ impl Machine {
         let _fits = layout.nr_mlock.set(&mut next.words, memory.nr_mlock);
         for region in &self.world.regions {
             let thp = region.kind == RegionKind::Thp;
+            let mapped = memory.mms.iter().any(|mm| {
+                mm.maps
+                    .iter()
+                    .any(|&r| self.world.regions.get(r) == Some(region))
+            });
             for page in region.pages() {
                 let tail = thp && page > region.start;
                 layout.tail.set(&mut next.words, page, tail);
                 layout.rides.set(&mut next.words, page, tail);
                 layout.compound.set(&mut next.words, page, thp && !tail);
-                let on_lru = !tail && region.kind != RegionKind::HugeZero;
+                let on_lru = mapped && !tail && region.kind != RegionKind::HugeZero;
                 layout.lru.set(&mut next.words, page, on_lru);
             }
         }
         for &page in &memory.mlocked {
             layout.mlocked.set(&mut next.words, page, true);
+        }
+        for &(cpu, page) in &memory.lru_add {
+            layout.lru.set(&mut next.words, page, false);
+            next.set_batch((cpu.into(), Batch::LruAdd), page, true);
         }
         for (mm, of_mm) in memory.mms.iter().enumerate() {
             for &region in &of_mm.maps {
@@ -196,6 +209,16 @@ impl Machine {
             Expr::Not(a) => !eval(a),
             Expr::Eq(a, b) => i64::from(eval(a) == eval(b)),
             Expr::Lt(a, b) => i64::from(eval(a) < eval(b)),
+            Expr::Unsigned32(a) => eval(a) & i64::from(u32::MAX),
+            Expr::NextIn(vec, from) => {
+                let none = i64::from(self.world.pages());
+                let plane = self.state(state).batch(vec.of(cpu));
+                plane.map_or(none, |p| p.next(state, eval(from) as u16).into())
+            }
+            Expr::CountIn(vec) => {
+                let plane = self.state(state).batch(vec.of(cpu));
+                plane.map_or(0, |p| p.count(state))
+            }
         }
     }
 
@@ -210,9 +233,14 @@ impl Machine {
 
     /// The lock that a reference means for `cpu` in `state`.
     pub fn lock_name(&self, state: &[u64], cpu: usize, lock: &LockRef) -> LockName {
+        let index = self.eval(state, cpu, &lock.index) as u16;
         LockName {
             class: lock.class,
-            index: self.eval(state, cpu, &lock.index) as u16,
+            // An area is the same whichever frames it maps.
+            index: match lock.class.scope() {
+                Scope::Region => self.world.address_of(index),
+                _ => index,
+            },
         }
     }
 }
@@ -240,7 +268,12 @@ impl<'m> Next<'m> {
         let mut to = pc + 1;
         let mut event = None;
         match op {
-            Op::Set(..) | Op::Jump(_) | Op::Branch(..) => to = pc,
+            Op::Set(..)
+            | Op::Jump(_)
+            | Op::Branch(..)
+            | Op::VecAdd(..)
+            | Op::VecTake(..)
+            | Op::VecMove(..) => to = pc,
             Op::Enter(_) | Op::Leave(_) => {}
 
             Op::Acquire(lock, mode) => {
@@ -346,7 +379,9 @@ impl<'m> Next<'m> {
 
             Op::SetPmd(mm, region, pmd) => self.set_pmd((*mm).into(), (*region).into(), *pmd),
             Op::FillTable(mm, region) => {
-                self.set_pmd((*mm).into(), (*region).into(), Pmd::Table);
+                let home = machine.world.home_of(*region);
+                self.set_pmd((*mm).into(), (*region).into(), Pmd::None);
+                self.set_pmd((*mm).into(), home.into(), Pmd::Table);
                 self.fill_ptes(*mm, *region, |_| true);
             }
             Op::ClearPte(mm, p, last) => {
@@ -363,10 +398,43 @@ impl<'m> Next<'m> {
                 self.set_pmd((*mm).into(), (*region).into(), pmd);
                 let ptes = layout.pte[usize::from(*from)];
                 self.fill_ptes(*mm, *region, |p| ptes.get(before.words, p));
+                if let (Some(from), Some(to)) = (
+                    layout.migration.get(usize::from(*from)),
+                    layout.migration.get(usize::from(*mm)),
+                ) {
+                    for p in machine.world.regions[usize::from(*region)].pages() {
+                        to.set(&mut self.words, p, from.get(before.words, p));
+                    }
+                }
             }
             Op::SetVmLocked(area, value) => {
                 for p in area.pages.clone() {
                     layout.vm_locked[usize::from(area.mm)].set(&mut self.words, p, *value);
+                }
+            }
+
+            Op::SetPte(mm, p) => {
+                layout.pte[usize::from(*mm)].set(&mut self.words, page(p), true);
+            }
+            Op::PteToMigration(mm, p, last) => {
+                layout.pte[usize::from(*mm)].set(&mut self.words, page(p), false);
+                layout.migration[usize::from(*mm)].set(&mut self.words, page(p), true);
+                self.unmapped(cpu, page(p), *last)?;
+            }
+            Op::MigrationToPte(mm, old, new) => {
+                layout.migration[usize::from(*mm)].set(&mut self.words, page(old), false);
+                layout.pte[usize::from(*mm)].set(&mut self.words, page(new), true);
+            }
+            Op::ClearMigration(mm, p) => {
+                layout.migration[usize::from(*mm)].set(&mut self.words, page(p), false);
+            }
+            Op::MakeCompound(region) => {
+                let frames = machine.world.regions[usize::from(*region)];
+                for q in frames.pages() {
+                    let tail = q > frames.start;
+                    layout.tail.set(&mut self.words, q, tail);
+                    layout.rides.set(&mut self.words, q, tail);
+                    layout.compound.set(&mut self.words, q, !tail);
                 }
             }
         }
@@ -380,11 +448,15 @@ impl<'m> Next<'m> {
         let machine = self.machine;
         let code = &machine.programs[cpu].code;
         // Longer than any program: a loop without a step in it never gets further.
-        for _ in 0..=code.len() * 4 {
+        for _ in 0..=code.len() * 4 + usize::from(machine.world.pages()) * 4 {
             match code.get(usize::from(pc)).map(|instr| &instr.op) {
                 Some(Op::Set(reg, value)) => {
                     let value = machine.eval(&self.words, cpu, value);
                     self.set(cpu, *reg, value)?;
+                    pc += 1;
+                }
+                Some(op @ (Op::VecAdd(..) | Op::VecTake(..) | Op::VecMove(..))) => {
+                    self.pass_on(cpu, op)?;
                     pc += 1;
                 }
                 Some(Op::Jump(to)) => pc = *to,
@@ -405,6 +477,36 @@ impl<'m> Next<'m> {
         Err(Stop::Bug(Bug::OutOfRange(
             "a loop that takes no step".to_owned(),
         )))
+    }
+
+    /// Moves a reference between this CPU and its page vectors.
+    fn pass_on(&mut self, cpu: usize, op: &Op) -> Ran<()> {
+        let machine = self.machine;
+        match op {
+            Op::VecAdd(vec, p) => {
+                let page = machine.eval(&self.words, cpu, p) as u16;
+                self.let_go(cpu, PageHold::Pin, page);
+                self.set_batch(vec.of(cpu), page, true);
+            }
+            Op::VecTake(vec, p) => {
+                let page = machine.eval(&self.words, cpu, p) as u16;
+                self.set_batch(vec.of(cpu), page, false);
+                self.hold(cpu, PageHold::Pin, page)?;
+            }
+            Op::VecMove(from, to, p) => {
+                let page = machine.eval(&self.words, cpu, p) as u16;
+                self.set_batch(from.of(cpu), page, false);
+                self.set_batch(to.of(cpu), page, true);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn set_batch(&mut self, batch: (usize, Batch), page: u16, value: bool) {
+        if let Some(plane) = self.state().batch(batch) {
+            plane.set(&mut self.words, page, value);
+        }
     }
 
     fn load(&self, before: State<'m>, cpu: usize, source: &Source) -> Ran<i64> {
@@ -438,12 +540,14 @@ impl<'m> Next<'m> {
             Source::NrPages(_) => 1,
             Source::Mapcount(p) => before.mapcount(page(p)),
             Source::Pmd(mm, region) => pmd(*mm, (*region).into()),
-            Source::PmdAt(mm, p) => pmd(*mm, machine.world.region_of(page(p))),
-            Source::PtePresent(mm, p) => layout.pte[usize::from(*mm)]
-                .get(before.words, page(p))
-                .into(),
+            Source::PmdAt(mm, p) => before.pmd_at(*mm, machine.world.address_of(page(p))) as i64,
+            Source::PtePresent(mm, p) => {
+                let pte = layout.pte[usize::from(*mm)];
+                let mut frames = machine.world.frames_at(page(p));
+                frames.any(|frame| pte.get(before.words, frame)).into()
+            }
             Source::VmLocked(mm, p) => layout.vm_locked[usize::from(*mm)]
-                .get(before.words, page(p))
+                .get(before.words, machine.world.address_of(page(p)))
                 .into(),
             Source::VmLockedIn(area) => {
                 let locked = layout.vm_locked[usize::from(area.mm)];
@@ -451,6 +555,20 @@ impl<'m> Next<'m> {
                     .clone()
                     .any(|p| locked.get(before.words, p))
                     .into()
+            }
+            Source::PageTransHuge(p) if layout.tail.get(before.words, page(p)) => {
+                return Err(Stop::Bug(Bug::SizeOfTail));
+            }
+            Source::PageTransHuge(p) => layout.compound.get(before.words, page(p)).into(),
+            Source::HasMapping(p) => (!layout.rides.get(before.words, page(p))).into(),
+            Source::PteMaps(mm, p) => layout.pte[usize::from(*mm)]
+                .get(before.words, page(p))
+                .into(),
+            Source::HeldElsewhere(p) => before.held_elsewhere(cpu, page(p)).into(),
+            Source::PageAt(mm, p) => before.page_at(*mm, page(p)).into(),
+            Source::MigrationAt(mm, p) => {
+                let frame = before.migration_at(*mm, page(p));
+                frame.map_or(0, |frame| i64::from(frame) + 1)
             }
         })
     }
@@ -512,9 +630,11 @@ impl<'m> Next<'m> {
         let machine = self.machine;
         let layout = &machine.layout;
         let region = machine.world.regions[machine.world.region_of(page)];
-        let whole = layout.compound.get(&self.words, page);
+        let compound =
+            |words: &[u64], q| layout.tail.get(words, q) || layout.compound.get(words, q);
+        let whole = compound(&self.words, page);
         for q in region.pages() {
-            if q == page || whole && layout.tail.get(&self.words, q) {
+            if q == page || whole && compound(&self.words, q) {
                 layout.free.set(&mut self.words, q, true);
                 for plane in [layout.tail, layout.compound, layout.mlocked] {
                     plane.set(&mut self.words, q, false);

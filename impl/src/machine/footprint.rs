@@ -213,8 +213,9 @@ impl Access {
             | Op::GetSplitRef(p)
             | Op::PutSplitRef(p, _) => all.counts(world, at(p)),
             Op::Free(p) => {
-                // With a head goes the rest of its folio.
-                let folio = *at(p).start()..=region_end(world, *at(p).end());
+                // With a page goes the rest of its folio.
+                let regions = [*at(p).start(), *at(p).end()].map(|page| region_around(world, page));
+                let folio = *regions[0].start()..=*regions[1].end();
                 all.writes(Object::Free, folio.clone());
                 all.writes(Object::Shape, folio.clone());
                 all.writes(Object::Flag(Flag::Mlocked), folio);
@@ -255,6 +256,14 @@ impl Access {
             Op::SetVmLocked(area, _) => {
                 all.writes(Object::VmLocked(area.mm), range(&area.pages));
             }
+            Op::VecAdd(..)
+            | Op::VecTake(..)
+            | Op::VecMove(..)
+            | Op::SetPte(..)
+            | Op::PteToMigration(..)
+            | Op::MigrationToPte(..)
+            | Op::ClearMigration(..)
+            | Op::MakeCompound(_) => return Access::everything(),
         }
         all
     }
@@ -272,7 +281,14 @@ impl Access {
         match source {
             Source::Flag(flag, p) => self.reads(Object::Flag(*flag), at(p)),
             Source::PageLocked(p) => self.reads(Object::Lock(Class::PageLock), at(p)),
-            Source::PageCompound(p) | Source::NrPages(p) => self.reads(Object::Shape, at(p)),
+            Source::PageCompound(p) | Source::NrPages(p) | Source::PageTransHuge(p) => {
+                self.reads(Object::Shape, at(p));
+            }
+            Source::HasMapping(p) => self.reads(Object::Rides, at(p)),
+            Source::PageAt(..)
+            | Source::PteMaps(..)
+            | Source::HeldElsewhere(_)
+            | Source::MigrationAt(..) => *self = Access::everything(),
             Source::Mapcount(p) => {
                 for mm in 0..world.mms {
                     self.reads(Object::Maps(mm), at(p));
@@ -346,7 +362,7 @@ fn region_pages(world: &World, region: u16) -> RangeInclusive<u16> {
         .map_or(0..=u16::MAX, |r| range(&r.pages()))
 }
 
-/// The last page of the region around `page`.
-fn region_end(world: &World, page: u16) -> u16 {
-    *region_pages(world, world.region_of(page) as u16).end()
+/// The pages of the region around `page`.
+fn region_around(world: &World, page: u16) -> RangeInclusive<u16> {
+    region_pages(world, world.region_of(page) as u16)
 }

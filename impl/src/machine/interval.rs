@@ -102,6 +102,10 @@ impl Places<'_> {
                 }
             }
             Expr::And(a, b) => and(both(a, b)),
+            Expr::Unsigned32(_) | Expr::NextIn(..) | Expr::CountIn(_) => Interval {
+                least: 0,
+                most: i64::from(u32::MAX),
+            },
             Expr::Not(a) => {
                 let a = self.value(a, env);
                 Interval {

@@ -7,8 +7,10 @@
 use super::dataflow::{Facts, PageHold, most_held};
 use super::interval::Interval;
 use super::lock::{Class, Scope};
-use super::op::{Program, RegKind};
+use super::op::{Op, Program, RegKind};
+use super::pagevec::Batch;
 use super::world::World;
+use std::collections::BTreeSet;
 
 /// A signed number of fixed width within one word of a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +97,20 @@ impl Plane {
         }
     }
 
+    /// The first page from `from` on whose bit is set; the number of pages if there is none.
+    pub fn next(self, state: &[u64], from: u16) -> u16 {
+        (from..self.pages)
+            .find(|&page| self.get(state, page))
+            .unwrap_or(self.pages)
+    }
+
+    /// How many bits are set.
+    pub fn count(self, state: &[u64]) -> i64 {
+        self.words(state)
+            .map(|word| i64::from(word.count_ones()))
+            .sum()
+    }
+
     /// The bits, 64 pages a word, from page 0 on.
     pub fn words(self, state: &[u64]) -> impl Iterator<Item = u64> + '_ {
         let count = usize::from(self.pages).div_ceil(64);
@@ -123,12 +139,11 @@ impl Plane {
         true
     }
 
-    /// The first page from `from` on whose bit is `value`; the number of pages if there is none.
-    pub fn next(self, state: &[u64], mut from: u16, value: bool) -> u16 {
+    /// The first page from `from` on whose bit is not set; the number of pages if there is none.
+    pub fn next_clear(self, state: &[u64], mut from: u16) -> u16 {
         while from < self.pages {
             let (word, bit) = self.place(from);
-            let flip = if value { 0 } else { u64::MAX };
-            let rest = (state[word] ^ flip) >> bit;
+            let rest = !state[word] >> bit;
             if rest != 0 {
                 return (from + rest.trailing_zeros() as u16).min(self.pages);
             }
@@ -168,6 +183,8 @@ pub(super) struct CpuLayout {
     pub(super) locks: Vec<(Class, u16, Field)>,
     /// The pages held in each way: page + 1, or 0.
     pub(super) pages: Vec<(PageHold, Vec<Field>)>,
+    /// The page vectors in use.
+    pub(super) batches: Vec<(Batch, Plane)>,
 }
 
 /// The place of every variable.
@@ -195,6 +212,8 @@ pub struct Layout {
     pub(super) vm_locked: Vec<Plane>,
     /// Present ptes, per address space.
     pub(super) pte: Vec<Plane>,
+    /// Migration entries, per address space, by the frame they stand for; none if nobody migrates.
+    pub(super) migration: Vec<Plane>,
     /// Page-middle-directory entries, per address space and region.
     pub(super) pmd: Vec<Vec<Field>>,
     /// CPUs.
@@ -232,10 +251,18 @@ impl Layout {
 }
 
 /// The range of the statistic: `nr` fits if it stays within ± this many pages.
-fn nr_range(world: &World, cpus: usize) -> i64 {
+fn nr_range(world: &World, programs: &[Program]) -> i64 {
     // Each CPU can be wrong by the size of the memory for each call it makes; eight calls each is
     // far beyond what any scenario here does, and leaving the range stops the run with a message.
-    i64::from(world.pages()) * (8 * cpus as i64 + 2)
+    let calls = 8 * programs.len() as i64 + 2;
+    i64::from(world.pages()) * calls * widest(programs)
+}
+
+/// What one base page can at worst count for: 1, or 2³² where a program widens an unsigned amount.
+pub fn widest(programs: &[Program]) -> i64 {
+    let mut code = programs.iter().flat_map(|program| &program.code);
+    let wide = code.any(|instr| matches!(&instr.op, Op::ModNrMlock(delta) if delta.is_wide()));
+    if wide { 1 << 32 } else { 1 }
 }
 
 impl Layout {
@@ -256,7 +283,14 @@ impl Layout {
         let mms = usize::from(world.mms);
         let vm_locked = (0..mms).map(|_| packer.plane(pages)).collect();
         let pte = (0..mms).map(|_| packer.plane(pages)).collect();
-        let nr = nr_range(world, programs.len());
+        let migrates = |op: &Op| matches!(op, Op::PteToMigration(..));
+        let code = || programs.iter().flat_map(|program| &program.code);
+        let migration = if code().any(|instr| migrates(&instr.op)) {
+            (0..mms).map(|_| packer.plane(pages)).collect()
+        } else {
+            Vec::new()
+        };
+        let nr = nr_range(world, programs);
         let nr_mlock = packer.field(-nr..=nr);
         let regions = world.regions.len();
         let pmd = (0..mms)
@@ -265,7 +299,11 @@ impl Layout {
         let cpus = programs
             .iter()
             .zip(facts)
-            .map(|(p, f)| cpu_layout(&mut packer, world, p, f))
+            .enumerate()
+            .map(|(cpu, (p, f))| {
+                let batches = batches(cpu, world, programs);
+                cpu_layout(&mut packer, world, p, f, batches)
+            })
             .collect();
         let extra = extra
             .iter()
@@ -289,6 +327,7 @@ impl Layout {
             free,
             vm_locked,
             pte,
+            migration,
             pmd,
             cpus,
             extra,
@@ -296,7 +335,27 @@ impl Layout {
     }
 }
 
-fn cpu_layout(packer: &mut Packer, world: &World, program: &Program, facts: &Facts) -> CpuLayout {
+/// The page vectors of `cpu` that some program touches, or that start with pages in them.
+fn batches(cpu: usize, world: &World, programs: &[Program]) -> BTreeSet<Batch> {
+    let mut used = BTreeSet::new();
+    for (who, program) in programs.iter().enumerate() {
+        let vecs = program.code.iter().flat_map(|instr| instr.op.pagevecs());
+        let mine = vecs.map(|vec| vec.of(who)).filter(|(of, _)| *of == cpu);
+        used.extend(mine.map(|(_, batch)| batch));
+    }
+    if cpu < usize::from(world.lru_add_cpus) {
+        used.insert(Batch::LruAdd);
+    }
+    used
+}
+
+fn cpu_layout(
+    packer: &mut Packer,
+    world: &World,
+    program: &Program,
+    facts: &Facts,
+    batches: BTreeSet<Batch>,
+) -> CpuLayout {
     let slots = facts.slot.iter().copied().max().map_or(0, |s| s + 1);
     let fields: Vec<Field> = (0..slots)
         .map(|slot| {
@@ -356,6 +415,10 @@ fn cpu_layout(packer: &mut Packer, world: &World, program: &Program, facts: &Fac
         slots: fields,
         locks,
         pages,
+        batches: batches
+            .into_iter()
+            .map(|batch| (batch, packer.plane(world.pages())))
+            .collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! * [`World`]: what there is (regions of memory, address spaces, CPUs), fixed for a scenario.
 //! * [`Op`], [`Expr`], [`Program`]: what a CPU does, as data.
+//! * [`Pagevec`]: the batches of pages that a CPU keeps, each with a reference.
 //! * [`Asm`]: how kernel functions emit it.
 //! * [`Layout`]: where each variable sits in a packed state.
 //! * [`Machine::step`]: what happens when one CPU takes one step.
@@ -16,6 +17,7 @@ mod interval;
 mod layout;
 mod lock;
 mod op;
+mod pagevec;
 mod render;
 mod state;
 mod world;
@@ -24,9 +26,10 @@ pub use ahead::Ahead;
 pub use asm::{Asm, Cond, Target, page_locked, read, test_clear, test_set, trylock};
 pub use exec::{Blocker, Bug, Event, Machine, Step};
 pub use footprint::{Access, Object};
-pub use layout::{Field, Layout, LayoutError, Plane};
+pub use layout::{Field, Layout, LayoutError, Plane, widest};
 pub use lock::{Class, Kind, LockName, Mode, Scope};
 pub use op::{Expr, Flag, Instr, LockRef, Op, Pc, Program, Reg, RegInfo, RegKind, Source};
+pub use pagevec::{Batch, Pagevec};
 pub use render::page_name;
 pub use state::State;
 pub use world::{Area, Memory, MmMemory, Pmd, Region, RegionKind, World};

@@ -1,6 +1,7 @@
 //! The instruction set, as data.
 
 use super::lock::{Class, Mode};
+use super::pagevec::Pagevec;
 use super::world::{Area, Pmd};
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, BitAnd, Neg, Not, Sub};
@@ -53,6 +54,12 @@ pub enum Expr {
     Eq(Box<Expr>, Box<Expr>),
     /// 1 if less, otherwise 0.
     Lt(Box<Expr>, Box<Expr>),
+    /// The value as an unsigned number of 32 bits, the way C widens an `unsigned int`.
+    Unsigned32(Box<Expr>),
+    /// The first page of a page vector from a number on; past the last page of memory, if none is.
+    NextIn(Pagevec, Box<Expr>),
+    /// How many pages a page vector holds.
+    CountIn(Pagevec),
 }
 
 impl Expr {
@@ -71,12 +78,47 @@ impl Expr {
         self.is(0)
     }
 
+    /// Whether the value may be as large as 32 bits are.
+    pub(super) fn is_wide(&self) -> bool {
+        match self {
+            Expr::Unsigned32(_) => true,
+            Expr::Const(_) | Expr::Reg(_) | Expr::NextIn(..) | Expr::CountIn(_) => false,
+            Expr::Not(a) => a.is_wide(),
+            Expr::Add(a, b)
+            | Expr::Sub(a, b)
+            | Expr::And(a, b)
+            | Expr::Eq(a, b)
+            | Expr::Lt(a, b) => a.is_wide() || b.is_wide(),
+        }
+    }
+
+    /// The page vectors it looks into.
+    fn pagevecs(&self, out: &mut Vec<Pagevec>) {
+        match self {
+            Expr::NextIn(vec, a) => {
+                out.push(*vec);
+                a.pagevecs(out);
+            }
+            Expr::CountIn(vec) => out.push(*vec),
+            Expr::Const(_) | Expr::Reg(_) => {}
+            Expr::Not(a) | Expr::Unsigned32(a) => a.pagevecs(out),
+            Expr::Add(a, b)
+            | Expr::Sub(a, b)
+            | Expr::And(a, b)
+            | Expr::Eq(a, b)
+            | Expr::Lt(a, b) => {
+                a.pagevecs(out);
+                b.pagevecs(out);
+            }
+        }
+    }
+
     /// Every local variable the expression reads.
     pub(super) fn regs(&self, out: &mut Vec<Reg>) {
         match self {
-            Expr::Const(_) => {}
+            Expr::Const(_) | Expr::CountIn(_) => {}
             Expr::Reg(reg) => out.push(*reg),
-            Expr::Not(a) => a.regs(out),
+            Expr::Not(a) | Expr::Unsigned32(a) | Expr::NextIn(_, a) => a.regs(out),
             Expr::Add(a, b)
             | Expr::Sub(a, b)
             | Expr::And(a, b)
@@ -156,6 +198,13 @@ impl Neg for Reg {
     }
 }
 
+impl Neg for Expr {
+    type Output = Expr;
+    fn neg(self) -> Expr {
+        Expr::Const(0) - self
+    }
+}
+
 impl Not for Reg {
     type Output = Expr;
     fn not(self) -> Expr {
@@ -214,6 +263,18 @@ pub enum Source {
     VmLocked(u8, Expr),
     /// Whether any address of a range has `VM_LOCKED`.
     VmLockedIn(Area),
+    /// `PageTransHuge()`: whether the page heads a huge page; a bug on a tail (`VM_BUG_ON`).
+    PageTransHuge(Expr),
+    /// Whether `page->mapping` is set: not on a tail, until the split gives it its own.
+    HasMapping(Expr),
+    /// The frame that an address space maps at an address that is known to be mapped.
+    PageAt(u8, Expr),
+    /// Whether an address space's pte maps this very frame.
+    PteMaps(u8, Expr),
+    /// Whether anybody but this CPU and those who map the page holds a reference on it.
+    HeldElsewhere(Expr),
+    /// The frame whose migration entry an address space has at an address, and 1; 0 if none.
+    MigrationAt(u8, Expr),
 }
 
 /// One instruction: one atomic action on shared memory, or local work that takes no step of its own.
@@ -249,7 +310,7 @@ pub enum Op {
     PutPage(Expr, Reg),
     /// Drops the reference that a split took on a tail; the variable becomes 1 if it was the last.
     PutSplitRef(Expr, Reg),
-    /// Gives a page without references back to the allocator, with the folio it heads.
+    /// Gives a page without references back to the allocator, with the folio it is part of.
     Free(Expr),
 
     /// Fetches a value.
@@ -289,6 +350,23 @@ pub enum Op {
     CopyPmd(u8, u8, u16),
     /// Sets or clears `VM_LOCKED` for a range.
     SetVmLocked(Area, bool),
+
+    /// Local: a reference that this CPU holds passes to a page vector (`pagevec_add()`).
+    VecAdd(Pagevec, Expr),
+    /// Local: a page vector's reference passes to this CPU.
+    VecTake(Pagevec, Expr),
+    /// Local: a page passes from one page vector to another, with its reference.
+    VecMove(Pagevec, Pagevec, Expr),
+    /// Maps a frame by a pte.
+    SetPte(u8, Expr),
+    /// As `ClearPte`, and leaves a migration entry.
+    PteToMigration(u8, Expr, Reg),
+    /// Replaces the migration entry for the first frame by a pte for the second.
+    MigrationToPte(u8, Expr, Expr),
+    /// Drops the migration entry for a frame: its area is unmapped.
+    ClearMigration(u8, Expr),
+    /// `prep_compound_page()`: the frames of a region become one huge page.
+    MakeCompound(u16),
 }
 
 impl Op {
@@ -302,7 +380,27 @@ impl Op {
 
     /// Whether the instruction touches nothing that others can see, and so takes no step of its own.
     pub fn is_local(&self) -> bool {
-        matches!(self, Op::Set(..) | Op::Jump(_) | Op::Branch(..))
+        matches!(
+            self,
+            Op::Set(..)
+                | Op::Jump(_)
+                | Op::Branch(..)
+                | Op::VecAdd(..)
+                | Op::VecTake(..)
+                | Op::VecMove(..)
+        )
+    }
+
+    /// The page vectors it touches or looks into.
+    pub(super) fn pagevecs(&self) -> Vec<Pagevec> {
+        let mut out = Vec::new();
+        match self {
+            Op::Set(_, e) | Op::Branch(e, _) | Op::ModNrMlock(e) => e.pagevecs(&mut out),
+            Op::VecAdd(vec, _) | Op::VecTake(vec, _) => out.push(*vec),
+            Op::VecMove(from, to, _) => out.extend([*from, *to]),
+            _ => {}
+        }
+        out
     }
 }
 

@@ -3,6 +3,7 @@
 use super::exec::{Machine, Step};
 use super::lock::{Class, Mode};
 use super::op::{Expr, Flag, LockRef, Op, Reg, RegInfo, Source};
+use super::pagevec::Pagevec;
 use super::world::{Pmd, RegionKind, World};
 
 /// What drawings call a base page: `head`, `tail 3`, `page 5`; a letter tells huge pages apart.
@@ -27,6 +28,7 @@ pub fn page_name(world: &World, page: u16) -> String {
                 i => format!("tail {i}{of}"),
             }
         }
+        None if world.address_of(page) != page => format!("new page {}", world.address_of(page)),
         None => format!("page {page}"),
     }
 }
@@ -123,6 +125,9 @@ impl Words for Names<'_> {
             Expr::Not(a) => format!("~{}", self.number(a)),
             Expr::Eq(a, b) => format!("{} == {}", self.number(a), self.number(b)),
             Expr::Lt(a, b) => format!("{} < {}", self.number(a), self.number(b)),
+            Expr::Unsigned32(a) => format!("(unsigned int) {}", self.number(a)),
+            Expr::NextIn(vec, _) => format!("page of {}", pagevec(*vec)),
+            Expr::CountIn(vec) => format!("pagevec_count({})", pagevec(*vec)),
         }
     }
 
@@ -175,6 +180,13 @@ fn mm(index: u8) -> char {
     char::from(b'A' + index)
 }
 
+fn pagevec(vec: Pagevec) -> String {
+    match vec {
+        Pagevec::Own(batch) => batch.name().to_owned(),
+        Pagevec::Of(cpu, batch) => format!("{} of CPU{cpu}", batch.name()),
+    }
+}
+
 fn lock_text(lock: &LockRef, verb: &str, words: &dyn Words) -> String {
     let index = &lock.index;
     let of_mm = || match index {
@@ -203,6 +215,14 @@ fn source_text(source: &Source, words: &dyn Words) -> String {
         Source::PtePresent(m, p) => format!("pte_present({}, {})", mm(*m), words.number(p)),
         Source::VmLockedIn(area) => format!("VM_LOCKED({})", mm(area.mm)),
         Source::VmLocked(m, p) => format!("VM_LOCKED({}, {})", mm(*m), words.number(p)),
+        Source::PageTransHuge(p) => format!("PageTransHuge({})", words.page(p)),
+        Source::HasMapping(p) => format!("{}->mapping", words.page(p)),
+        Source::PageAt(m, p) => format!("pte of {} at {}", mm(*m), words.number(p)),
+        Source::PteMaps(m, p) => format!("pte of {} maps {}", mm(*m), words.page(p)),
+        Source::HeldElsewhere(p) => format!("page_count({}) too high", words.page(p)),
+        Source::MigrationAt(m, p) => {
+            format!("is_migration_entry({}, {})", mm(*m), words.number(p))
+        }
     }
 }
 
@@ -256,5 +276,20 @@ fn text(op: &Op, words: &dyn Words) -> String {
             let (from, to) = (area.pages.start, area.pages.end.saturating_sub(1));
             format!("vm_flags {sign} VM_LOCKED ({}: {from}-{to})", mm(area.mm))
         }
+        Op::VecAdd(vec, p) => format!("pagevec_add({}, {})", pagevec(*vec), words.page(p)),
+        Op::VecTake(vec, p) => format!("{} out of {}", words.page(p), pagevec(*vec)),
+        Op::VecMove(from, to, p) => {
+            let (from, to) = (pagevec(*from), pagevec(*to));
+            format!("{} from {from} to {to}", words.page(p))
+        }
+        Op::SetPte(m, p) => format!("pte of {} = {}", mm(*m), words.page(p)),
+        Op::PteToMigration(m, p, _) => {
+            format!("pte of {} = migration entry for {}", mm(*m), words.page(p))
+        }
+        Op::MigrationToPte(m, _, new) => format!("pte of {} = {}", mm(*m), words.page(new)),
+        Op::ClearMigration(m, p) => {
+            format!("clear migration entry of {} for {}", mm(*m), words.page(p))
+        }
+        Op::MakeCompound(_) => "prep_compound_page()".to_owned(),
     }
 }

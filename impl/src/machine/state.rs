@@ -5,6 +5,7 @@ use super::exec::Machine;
 use super::layout::{CpuLayout, Plane};
 use super::lock::{LockName, Mode};
 use super::op::Pc;
+use super::pagevec::Batch;
 use super::world::Pmd;
 
 /// A packed state, with the machine it belongs to.
@@ -47,10 +48,11 @@ impl<'a> State<'a> {
 
     /// Whether `mm` maps `page`.
     pub fn maps(self, mm: u8, page: u16) -> bool {
-        match self.pmd(mm, self.machine.world.region_of(page)) {
+        let region = self.machine.world.region_of(page);
+        match self.pmd(mm, region) {
             Pmd::Huge | Pmd::Splitting => true,
             Pmd::Table => self.machine.layout.pte[usize::from(mm)].get(self.words, page),
-            Pmd::None | Pmd::HugeZero => false,
+            Pmd::None | Pmd::HugeZero => self.maps_as_spare(mm, region, page),
         }
     }
 
@@ -70,7 +72,78 @@ impl<'a> State<'a> {
 
     /// The first page from `page` on that has flags of its own; the number of pages if there is none.
     pub fn next_head(self, page: u16) -> u16 {
-        self.machine.layout.rides.next(self.words, page, false)
+        self.machine.layout.rides.next_clear(self.words, page)
+    }
+
+    /// Whether a pte of `mm` maps `page`, in its place or not.
+    fn has_pte(self, mm: u8, page: u16) -> bool {
+        self.machine.layout.pte[usize::from(mm)].get(self.words, page)
+    }
+
+    /// Whether the table of a spare frame's home maps it.
+    fn maps_as_spare(self, mm: u8, region: usize, page: u16) -> bool {
+        let home = usize::from(self.machine.world.home_of(region as u16));
+        home != region
+            && self.pmd(mm, home) == Pmd::Table
+            && self.machine.layout.pte[usize::from(mm)].get(self.words, page)
+    }
+
+    /// How `mm` maps an address: by its own region's entry, or by a huge page of spare frames.
+    pub fn pmd_at(self, mm: u8, address: u16) -> Pmd {
+        let world = &self.machine.world;
+        let region = world.region_of(address);
+        let own = self.pmd(mm, region);
+        let huge = |pmd: &Pmd| matches!(pmd, Pmd::Huge | Pmd::Splitting);
+        let spare = |i| self.pmd(mm, usize::from(i));
+        match own {
+            Pmd::None => world
+                .spares_of(region as u16)
+                .map(spare)
+                .find(huge)
+                .unwrap_or(own),
+            _ => own,
+        }
+    }
+
+    /// The frame that `mm` maps at an address; the address itself if nothing is.
+    pub(super) fn page_at(self, mm: u8, address: u16) -> u16 {
+        let mut frames = self.machine.world.frames_at(address);
+        frames
+            .find(|&frame| self.maps(mm, frame))
+            .unwrap_or(address)
+    }
+
+    /// The frame whose migration entry `mm` has at an address.
+    pub(super) fn migration_at(self, mm: u8, address: u16) -> Option<u16> {
+        let plane = self.machine.layout.migration.get(usize::from(mm))?;
+        let mut frames = self.machine.world.frames_at(address);
+        frames.find(|&frame| plane.get(self.words, frame))
+    }
+
+    /// Whether anybody but `cpu` and those who map the page holds a reference on it.
+    pub(super) fn held_elsewhere(self, cpu: usize, page: u16) -> bool {
+        let others = || (0..self.machine.programs.len()).filter(move |&other| other != cpu);
+        let pinned = |other| {
+            self.held_pages(other, PageHold::Pin)
+                .any(|held| held == page)
+        };
+        let in_batch = |other: usize| {
+            let cpu = self.machine.layout.cpus.get(other);
+            let mut batches = cpu.into_iter().flat_map(|cpu| &cpu.batches);
+            batches.any(|(_, plane)| plane.get(self.words, page))
+        };
+        let own = self.batch((cpu, Batch::LruAdd));
+        own.is_some_and(|plane| plane.get(self.words, page))
+            || others().any(|other| pinned(other) || in_batch(other))
+    }
+
+    /// The page vector of a CPU, if it is in use.
+    pub(super) fn batch(self, (cpu, batch): (usize, Batch)) -> Option<Plane> {
+        let batches = &self.machine.layout.cpus.get(cpu)?.batches;
+        batches
+            .iter()
+            .find(|(b, _)| *b == batch)
+            .map(|(_, plane)| *plane)
     }
 
     /// How `mm` maps a region.
@@ -79,10 +152,11 @@ impl<'a> State<'a> {
         Pmd::ALL.get(raw as usize).copied().unwrap_or(Pmd::None)
     }
 
-    /// How many address spaces map `page`.
+    /// How many address spaces map `page`; a table that is out of its entry for a moment counts, as
+    /// its ptes do.
     pub fn mapcount(self, page: u16) -> i64 {
         (0..self.machine.world.mms)
-            .filter(|&mm| self.maps(mm, page))
+            .filter(|&mm| self.maps(mm, page) || self.has_pte(mm, page))
             .count() as i64
     }
 
@@ -165,6 +239,10 @@ impl<'a> State<'a> {
                     && (bit(layout.tail, q) || bit(layout.compound, q))
         };
         if bit(layout.split_ref, page) || self.mapcount(page) > 0 {
+            return true;
+        }
+        let mut batches = layout.cpus.iter().flat_map(|cpu| &cpu.batches);
+        if batches.any(|(_, plane)| plane.get(self.words, page)) {
             return true;
         }
         let cpus = 0..self.machine.programs.len();

@@ -53,7 +53,8 @@ pub enum RegionKind {
 
 /// A run of addresses that one page table (or one huge entry) maps.
 ///
-/// Addresses and base pages are numbered alike: address `a` maps page `a`, in every address space.
+/// Addresses and base pages are numbered alike: address `a` maps page `a`, in every address space,
+/// unless a spare frame has taken its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Region {
     /// What it is made of.
@@ -62,6 +63,10 @@ pub struct Region {
     pub start: u16,
     /// The length in base pages.
     pub len: u16,
+    /// For *spare* frames: the region whose addresses they can come to be mapped at.
+    /// Nobody maps them at the start; migration, copy on write and collapse put them in the place of
+    /// the frames that were there.
+    pub home: Option<u16>,
 }
 
 impl Region {
@@ -80,6 +85,9 @@ pub struct World {
     pub mms: u8,
     /// Base pages per transparent huge page.
     pub thp_pages: u16,
+    /// The CPUs, counted from 0, that have a page vector on the way to the lists; 0 if all have been
+    /// drained for good.
+    pub lru_add_cpus: u8,
 }
 
 impl World {
@@ -93,6 +101,47 @@ impl World {
         self.regions
             .partition_point(|r| r.start <= page)
             .saturating_sub(1)
+    }
+
+    /// The regions of spare frames for the addresses of `region`.
+    pub fn spares_of(&self, region: u16) -> impl Iterator<Item = u16> + '_ {
+        let spare = move |r: &Region| r.home == Some(region);
+        (0..)
+            .zip(&self.regions)
+            .filter(move |(_, r)| spare(r))
+            .map(|(i, _)| i)
+    }
+
+    /// Whether any address can come to be mapped by another frame.
+    pub fn has_spares(&self) -> bool {
+        self.regions.iter().any(|r| r.home.is_some())
+    }
+
+    /// The region whose addresses the frames of `region` are mapped at.
+    pub fn home_of(&self, region: u16) -> u16 {
+        let found = self.regions.get(usize::from(region));
+        found.and_then(|r| r.home).unwrap_or(region)
+    }
+
+    /// The address that `page` is mapped at, wherever it is mapped.
+    pub fn address_of(&self, page: u16) -> u16 {
+        let region = self.region_of(page);
+        let start = |i: usize| self.regions.get(i).map_or(0, |r| r.start);
+        let home = usize::from(self.home_of(region as u16));
+        page.saturating_sub(start(region)) + start(home)
+    }
+
+    /// The frames that can be mapped at `address`: its own, and the spare ones.
+    pub fn frames_at(&self, address: u16) -> impl Iterator<Item = u16> + '_ {
+        let region = self.region_of(address) as u16;
+        let offset = address - self.regions.get(usize::from(region)).map_or(0, |r| r.start);
+        let at = move |i: u16| {
+            let region = self.regions.get(usize::from(i));
+            region.filter(|r| offset < r.len).map(|r| r.start + offset)
+        };
+        std::iter::once(region)
+            .chain(self.spares_of(region))
+            .filter_map(at)
     }
 }
 
@@ -114,6 +163,8 @@ pub struct Memory {
     pub mlocked: Vec<u16>,
     /// The statistic, in base pages.
     pub nr_mlock: i64,
+    /// Pages on the way to a list, each with the CPU whose page vector it is in.
+    pub lru_add: Vec<(u8, u16)>,
 }
 
 /// What one address space maps at the start.

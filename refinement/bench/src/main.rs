@@ -171,7 +171,7 @@ fn stepping(system: &Unjudged) -> f64 {
             system.step(&state, cpu, &mut next, &mut Vec::new(), &mut notes) == Taken::Moved
         });
         match moved {
-            Some(cpu) => std::mem::swap(&mut state, &mut next),
+            Some(_) => std::mem::swap(&mut state, &mut next),
             None => state = system.initial(),
         }
         turn += 1;

@@ -1,7 +1,5 @@
 //! Stateright sees as many states and steps as our search, on every fixture at its smallest size.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use mlock_bench::stateright;
 use mlock_refinement::check::check;
 use mlock_refinement::fixture::{files, load};

@@ -182,7 +182,8 @@ fn consequence(out: &mut String, system: &Judged, state: &[u64], broken: &LawRep
     let machine = system.machine();
     for cpu in 0..system.actors() {
         if let Some(blocker) = system.waits_for(state, cpu)
-            && matches!(broken.broken, Some((Finding::DEADLOCK, _)))
+            && (matches!(broken.broken, Some((Finding::DEADLOCK, _)))
+                || super::waits_for_itself(system, state, cpu))
         {
             let by: Vec<String> = machine
                 .state(state)
@@ -250,6 +251,8 @@ fn run_to_end(system: &Judged, state: &[u64]) -> Option<Vec<u64>> {
 /// The initial memory, in a few words.
 fn initial(concrete: &Concrete) -> String {
     let regions = concrete.world.regions.iter().map(|r| match r.kind {
+        RegionKind::Thp if r.home.is_some() => "a spare THP".to_owned(),
+        RegionKind::Small if r.home.is_some() => format!("{} spare pages", r.len),
         RegionKind::Thp => format!("THP of {} pages", r.len),
         RegionKind::Small => format!("{} small pages", r.len),
         RegionKind::HugeZero => "the huge zero page".to_owned(),

@@ -55,12 +55,22 @@ pub fn find(system: &Judged, broken: &LawReport) -> Option<Vec<usize>> {
     let (finding, depth) = broken.broken?;
     let deadlocked = |state: &[u64]| is_deadlock(system, state);
     let stuck = |state: &[u64]| is_stuck(system, state);
+    let on_itself =
+        |state: &[u64]| (0..system.actors()).any(|cpu| waits_for_itself(system, state, cpu));
     let goal = match finding {
         Finding::DEADLOCK => Goal::State(&deadlocked),
         Finding::LIVELOCK => Goal::State(&stuck),
+        itself if itself == Told::WaitsForItself.finding() => Goal::State(&on_itself),
         step => Goal::Step(step),
     };
     shortest(system, &goal, depth)
+}
+
+/// Whether a CPU waits for a lock that it holds itself.
+fn waits_for_itself(system: &Judged, state: &[u64], cpu: usize) -> bool {
+    let holds = |lock| system.machine().state(state).holds(cpu, lock).is_some();
+    let blocker = system.waits_for(state, cpu);
+    blocker.is_some_and(|blocker| holds(blocker.lock))
 }
 
 fn is_deadlock(system: &Judged, state: &[u64]) -> bool {
@@ -128,7 +138,9 @@ impl Replay {
         }
         let at_rest =
             self.law == Law::Progress && (is_deadlock(system, &state) || is_stuck(system, &state));
-        if broken || at_rest {
+        let on_itself = self.law == Law::LockOrder
+            && (0..system.actors()).any(|cpu| waits_for_itself(system, &state, cpu));
+        if broken || at_rest || on_itself {
             Replayed::Reproduces
         } else {
             Replayed::Passes

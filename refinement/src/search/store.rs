@@ -256,7 +256,7 @@ mod tests {
                 assert_eq!(back, state, "{words} words");
                 assert_eq!(store.find(&state), Some(id));
                 let shard = shard_of(&state);
-                assert_eq!(store.shards[shard].insert(&state, 0).1, false);
+                assert!(!store.shards[shard].insert(&state, 0).1);
             }
             assert_eq!(store.find(&vec![9; words]), None);
             assert_eq!(store.len(), words * 49);

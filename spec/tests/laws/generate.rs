@@ -216,7 +216,7 @@ pub(crate) fn propose(g: &mut Gen, state: &State) -> Transition {
 fn call(g: &mut Gen, state: &State) -> Call {
     let mm = Mm(index(g, state.wanted.len()));
     let some = pages(g, state, &memory(state));
-    match below(g, 8) {
+    match below(g, 15) {
         0 => Call::Mlock { mm, pages: some },
         1 => Call::Munlock { mm, pages: some },
         2 => Call::Unmap { mm, pages: some },
@@ -225,6 +225,13 @@ fn call(g: &mut Gen, state: &State) -> Call {
             parent: mm,
             child: Mm(index(g, state.wanted.len())),
         },
+        5 => Call::Fault { mm, pages: some },
+        6 => Call::Write { mm, pages: some },
+        7 => Call::Reclaim { pages: some },
+        8 => Call::Migrate { pages: some },
+        9 => Call::Truncate { pages: some },
+        10 => Call::Collapse { pages: some },
+        11 => Call::Drain,
         _ => Call::Split { folio: some },
     }
 }

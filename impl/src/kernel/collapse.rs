@@ -1,0 +1,139 @@
+//! khugepaged: the small pages of a page table are copied into one huge page.
+//!
+//! 1. A huge page is allocated.
+//! 2. Under `mmap_sem` and the anon_vma lock, both for writing, the page table is taken out of the
+//!    entry, under the PT lock.
+//! 3. Every page of it is locked and isolated; if one cannot be, or somebody else refers to it, all is
+//!    undone.
+//! 4. Page by page, its pte is cleared, its mark with it, and the page is freed.
+//! 5. The huge page is marked if the area is locked, and mapped, under the PT lock.
+//!
+//! Source: v3.7 mm/huge_memory.c `collapse_huge_page()`, `__collapse_huge_page_isolate()`,
+//! `__collapse_huge_page_copy()`.
+//!
+//! # What this does not model
+//!
+//! Empty ptes, which the kernel fills with zeroes: a table with one is left alone.
+
+use super::fault::page_add_new_anon_rmap;
+use super::{Kernel, lru, page, rmap};
+use crate::machine::{
+    Asm, Batch, Class, Mode, Op, Pagevec, Pmd, Reg, RegKind, Region, Source, read, trylock,
+};
+
+const CITE: &str = "v3.7 mm/huge_memory.c";
+const MM: u8 = 0;
+/// The pages that are isolated, each with the reference that isolation takes.
+const ISOLATED: Pagevec = Pagevec::Own(Batch::Putback);
+
+/// Collapses a region of the first address space into the spare frames for it.
+pub(super) fn collapse_huge_page(k: &mut Asm<'_>, kernel: &Kernel, region: u16) {
+    let world = k.world();
+    let frames = |i: u16| world.regions.get(usize::from(i)).copied();
+    let spare = world.spares_of(region).next();
+    let (Some(spare), Some(old)) = (spare, frames(region)) else {
+        return;
+    };
+    let Some(new) = frames(spare) else { return };
+    let ptl = u16::from(MM);
+    k.function("collapse_huge_page", CITE, |k| {
+        k.emit(Op::MakeCompound(spare));
+        k.lock(Class::MmapSem, Mode::Exclusive, ptl);
+        k.lock(Class::AnonVma, Mode::Exclusive, old.start);
+        let table = k.local("table", RegKind::Flag);
+        k.set(table, 0);
+        k.lock(Class::PageTable, Mode::Exclusive, ptl);
+        let pmd = k.load("pmd", RegKind::Small, Source::Pmd(MM, region));
+        k.if_(pmd.is(Pmd::Table), |k| {
+            k.emit(Op::SetPmd(MM, region, Pmd::None));
+            k.set(table, 1);
+        });
+        k.unlock(Class::PageTable, ptl);
+        k.if_else(
+            table,
+            |k| {
+                let isolated = isolate(k, &old);
+                k.if_else(
+                    isolated,
+                    |k| {
+                        k.unlock(Class::AnonVma, old.start);
+                        copy(k, kernel);
+                        let head = k.local("new_page", RegKind::Page);
+                        k.set(head, new.start);
+                        k.lock(Class::PageTable, Mode::Exclusive, ptl);
+                        page_add_new_anon_rmap(k, kernel, MM, head);
+                        k.emit(Op::SetPmd(MM, spare, Pmd::Huge));
+                        k.unlock(Class::PageTable, ptl);
+                    },
+                    |k| {
+                        k.lock(Class::PageTable, Mode::Exclusive, ptl);
+                        k.emit(Op::SetPmd(MM, region, Pmd::Table));
+                        k.unlock(Class::PageTable, ptl);
+                        lru::for_each(k, ISOLATED, release_pte_page);
+                        lru::release_all(k, kernel, ISOLATED);
+                        k.unlock(Class::AnonVma, old.start);
+                    },
+                );
+            },
+            |k| k.unlock(Class::AnonVma, old.start),
+        );
+        k.unlock(Class::MmapSem, ptl);
+    });
+}
+
+/// Step 3; leaves 1 if all pages are isolated.
+fn isolate(k: &mut Asm<'_>, old: &Region) -> Reg {
+    let all = k.local("isolated", RegKind::Flag);
+    k.function("__collapse_huge_page_isolate", CITE, |k| {
+        let page = k.local("page", RegKind::Page);
+        k.set(all, 0);
+        k.set(page, old.start);
+        k.lock(Class::PageTable, Mode::Exclusive, u16::from(MM));
+        k.block(|k, out| {
+            k.while_(page.get().less_than(old.start + old.len), |k| {
+                let present = read(Source::PteMaps(MM, page.into()));
+                k.if_else(present, |_| {}, |k| k.goto(out));
+                for mm in 1..k.world().mms {
+                    k.if_(read(Source::PteMaps(mm, page.into())), |k| k.goto(out));
+                }
+                k.if_(read(Source::HeldElsewhere(page.into())), |k| k.goto(out));
+                let locked = trylock(Class::PageLock, Mode::Exclusive, page);
+                k.if_else(locked, |_| {}, |k| k.goto(out));
+                let isolated = lru::isolate_lru_page(k, page);
+                k.if_(isolated.is(0), |k| {
+                    k.unlock(Class::PageLock, page);
+                    k.goto(out);
+                });
+                k.emit(Op::GetPage(page.into()));
+                k.emit(Op::VecAdd(ISOLATED, page.into()));
+                k.set(page, page + 1);
+            });
+            k.set(all, 1);
+        });
+        k.unlock(Class::PageTable, u16::from(MM));
+    });
+    all
+}
+
+/// Step 4.
+fn copy(k: &mut Asm<'_>, kernel: &Kernel) {
+    k.function("__collapse_huge_page_copy", CITE, |k| {
+        lru::for_each(k, ISOLATED, |k, page| {
+            let last = k.local("last", RegKind::Flag);
+            release_pte_page(k, page);
+            k.lock(Class::PageTable, Mode::Exclusive, u16::from(MM));
+            k.emit(Op::ClearPte(MM, page.into(), last));
+            rmap::page_remove_rmap(k, kernel, page, last);
+            k.unlock(Class::PageTable, u16::from(MM));
+            page::put_page(k, kernel, page);
+            k.emit(Op::VecTake(ISOLATED, page.into()));
+            page::put_page(k, kernel, page);
+        });
+    });
+}
+
+/// `release_pte_page()`: back on a list, and unlocked.
+fn release_pte_page(k: &mut Asm<'_>, page: Reg) {
+    k.unlock(Class::PageLock, page);
+    lru::putback_lru_page(k, page);
+}
