@@ -11,6 +11,7 @@
 //! * [`guarantees`]: the verdicts of all fixtures of a kernel, put together.
 //! * [`known_bugs`]: what fixtures stand for.
 //! * [`costs`]: how often each lock is taken.
+//! * [`mutants`]: what happens to a kernel with a mistake in it.
 //!
 //! # What this does not model
 //!
@@ -24,6 +25,8 @@ pub mod fixture;
 pub mod guarantees;
 pub mod judge;
 pub mod known_bugs;
+pub mod mutants;
+pub mod parallel;
 pub mod relation;
 pub mod search;
 pub mod system;

@@ -29,13 +29,13 @@ impl Op {
     }
 
     /// Every place the instruction at `pc` may go on at.
-    fn successors(&self, pc: Pc) -> impl Iterator<Item = Pc> + use<> {
+    pub(super) fn successors(&self, pc: Pc) -> impl Iterator<Item = Pc> + use<> {
         let next = (!matches!(self, Op::Jump(_))).then_some(pc + 1);
         next.into_iter().chain(self.target())
     }
 
     /// The variables it reads.
-    fn uses(&self) -> Vec<Reg> {
+    pub(super) fn uses(&self) -> Vec<Reg> {
         let mut out = Vec::new();
         match self {
             Op::Set(_, e)

@@ -4,6 +4,7 @@
 //! * [`Op`], [`Expr`], [`Program`]: what a CPU does, as data.
 //! * [`Asm`]: how kernel functions emit it.
 //! * [`Layout`]: where each variable sits in a packed state.
+//! * [`Mutation`]: a program with one mistake in it.
 //! * [`Machine::step`]: what happens when one CPU takes one step.
 
 mod asm;
@@ -11,6 +12,7 @@ mod dataflow;
 mod exec;
 mod layout;
 mod lock;
+mod mutate;
 mod op;
 mod render;
 mod state;
@@ -20,6 +22,7 @@ pub use asm::{Asm, Cond, Target, page_locked, read, test_clear, test_set, tryloc
 pub use exec::{Blocker, Bug, Event, Machine, Step};
 pub use layout::{Field, Layout, LayoutError, Plane};
 pub use lock::{Class, Kind, LockName, Mode, Scope};
+pub use mutate::{Mistake, Mutation, Place};
 pub use op::{Expr, Flag, Instr, LockRef, Op, Pc, Program, Reg, RegInfo, RegKind, Source};
 pub use render::page_name;
 pub use state::State;

@@ -5,6 +5,7 @@ mod costs;
 mod explain;
 mod guarantees;
 mod list;
+mod mutants;
 mod options;
 mod outcomes;
 mod pin;
@@ -41,6 +42,7 @@ pub fn run() -> ExitCode {
         Command::List(what) => list::print(what),
         Command::Guarantees(what) => guarantees::print(what),
         Command::Costs(what) => costs::costs(what),
+        Command::Mutants(what) => mutants::print(what),
         Command::Pin(what) => pin::pin(what),
     };
     let (code, message) = match ended {

@@ -30,6 +30,8 @@ pub enum Command {
     Guarantees(Guarantees),
     /// Count how often mlock and munlock take each lock, at 512 pages
     Costs(Costs),
+    /// Make every mechanical mistake in the sound kernels, and say which law notices
+    Mutants(Mutants),
     /// Write the sizes of the searched spaces into fixtures whose verdicts are as expected
     Pin(Selection),
 }
@@ -86,6 +88,23 @@ pub struct Costs {
     /// Only this kernel
     #[arg(long)]
     pub kernel: Option<String>,
+}
+
+/// Mutants of which kernels.
+#[derive(Debug, Args)]
+pub struct Mutants {
+    /// Only this kernel, sound or not; all sound kernels if none is given
+    #[arg(long)]
+    pub kernel: Option<String>,
+    /// Only leave out locks, in every scenario, and say what each is for
+    #[arg(long)]
+    pub locks: bool,
+    /// Instead, weaken and strengthen each guard of the specification and delete each law
+    #[arg(long, conflicts_with_all = ["kernel", "locks"])]
+    pub spec: bool,
+    /// How to print results
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
 }
 
 /// How results are printed.
