@@ -1,7 +1,7 @@
 //! A scenario at one size: searched, and compared with what its fixture expects.
 
 use crate::fixture::{Counts, Fixture, Verdict};
-use crate::search::{Coverage, Exploration, Finding, Limits, explore};
+use crate::search::{Coverage, Finding, Limits, explore};
 use crate::system::{Judged, Order, Outcome, Tally, Told};
 use mlock_impl::machine::Class;
 use mlock_spec::Law;
@@ -36,10 +36,7 @@ pub struct LawReport {
 /// Searches the whole space of a scenario.
 pub fn check(system: &Judged, limits: Limits, progress: &mut dyn FnMut(usize, usize)) -> Report {
     let run = explore(system, limits, progress);
-    let laws = Law::ALL
-        .into_iter()
-        .map(|law| (law, law_report(law, &run)))
-        .collect();
+    let laws = laws(&run.first, &run.notes);
     Report {
         coverage: run.coverage,
         counts: Counts {
@@ -54,21 +51,28 @@ pub fn check(system: &Judged, limits: Limits, progress: &mut dyn FnMut(usize, us
     }
 }
 
-fn law_report(law: Law, run: &Exploration<Tally>) -> LawReport {
-    let told = |finding| run.first.get(&finding).map(|&depth| (finding, depth));
+/// What is to be said of each law, from what was found, and how deep.
+pub fn laws(first: &BTreeMap<Finding, usize>, notes: &Tally) -> BTreeMap<Law, LawReport> {
+    let laws = Law::ALL.into_iter();
+    laws.map(|law| (law, law_report(law, first, notes)))
+        .collect()
+}
+
+fn law_report(law: Law, first: &BTreeMap<Finding, usize>, notes: &Tally) -> LawReport {
+    let told = |finding| first.get(&finding).map(|&depth| (finding, depth));
     let mut ways: Vec<(Finding, usize)> = told(Told::Broken(law).finding()).into_iter().collect();
     match law {
         Law::Progress => {
             ways.extend(told(Finding::DEADLOCK));
             ways.extend(told(Finding::LIVELOCK));
         }
-        Law::LockOrder => ways.extend(inversion(&run.first)),
+        Law::LockOrder => ways.extend(inversion(first)),
         _ => {}
     }
     let broken = ways
         .into_iter()
         .min_by_key(|&(finding, depth)| (depth, finding));
-    let exercised = run.notes.exercised.contains_key(&law);
+    let exercised = notes.exercised.contains_key(&law);
     let verdict = match (broken, exercised) {
         (Some(_), _) => Verdict::Violated,
         (None, true) => Verdict::Holds,

@@ -93,6 +93,7 @@ fn help_is_as_reviewed() {
         "guarantees",
         "costs",
         "mutants",
+        "sample",
         "pin",
     ];
     let mut text = stdout(&mlockcheck(&["--help"]));

@@ -10,6 +10,7 @@ mod options;
 mod outcomes;
 mod pin;
 mod runs;
+mod sample;
 mod select;
 mod table;
 
@@ -43,6 +44,7 @@ pub fn run() -> ExitCode {
         Command::Guarantees(what) => guarantees::print(what),
         Command::Costs(what) => costs::costs(what),
         Command::Mutants(what) => mutants::print(what),
+        Command::Sample(what) => sample::print(what),
         Command::Pin(what) => pin::pin(what),
     };
     let (code, message) = match ended {

@@ -32,6 +32,8 @@ pub enum Command {
     Costs(Costs),
     /// Make every mechanical mistake in the sound kernels, and say which law notices
     Mutants(Mutants),
+    /// Take random schedules, where a scenario is too large to search
+    Sample(Sample),
     /// Write the sizes of the searched spaces into fixtures whose verdicts are as expected
     Pin(Selection),
 }
@@ -105,6 +107,22 @@ pub struct Mutants {
     /// How to print results
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+}
+
+/// Which random schedules.
+#[derive(Debug, Args)]
+pub struct Sample {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How many schedules to take for each fixture and size
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub schedules: usize,
+    /// What decides the schedules
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Schedule by priorities that change at D − 1 steps, instead of uniformly
+    #[arg(long, value_name = "D")]
+    pub pct: Option<usize>,
 }
 
 /// How results are printed.

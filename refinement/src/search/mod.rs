@@ -3,14 +3,17 @@
 //! * [`explore()`]: breadth-first over every interleaving; what was found, and how deep.
 //! * [`shortest()`]: a second pass that picks, among the shortest ways to a finding, the one with the
 //!   fewest context switches, then the first in label order.
+//! * [`sample()`]: random schedules, where there is too much to search.
 //! * [`is_stuck`]: states from which no end can be reached.
 
 mod explore;
+mod sample;
 mod shortest;
 mod store;
 mod stuck;
 
 pub use explore::{Coverage, Exploration, Limits, explore};
+pub use sample::{Met, Random, Sample, Sampling, Scheduler, sample};
 pub use shortest::{Goal, shortest};
 pub use stuck::is_stuck;
 
