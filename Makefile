@@ -1,6 +1,6 @@
 # The front door. Everything here works on a fresh machine with Rust and make.
 
-.PHONY: help check test lint doc review pin
+.PHONY: help check test lint doc review pin soak mutants
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -26,3 +26,10 @@ review: ## take over changed snapshots, to be read as a diff
 
 pin: ## write the sizes of the searched spaces into the fixtures
 	cargo run --release --quiet -- pin
+
+soak: ## look at random scenarios for SOAK_SECONDS (an hour), and hunt every known bug unaided
+	SOAK_SECONDS=$${SOAK_SECONDS:-3600} cargo test -p mlock-refinement --test generated -- --nocapture
+
+mutants: ## break the code of the specification, the judge, the relation and the search: who notices?
+	cargo mutants --version >/dev/null 2>&1 || cargo install cargo-mutants --locked
+	cargo mutants
