@@ -222,3 +222,97 @@ impl Random {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two actors add 1 to a number that both can see, each by a load and a store.
+    struct Adders;
+
+    const LOST: Finding = Finding(0);
+
+    impl System for Adders {
+        type Notes = ();
+
+        fn initial(&self) -> Vec<u64> {
+            // The number; for each actor, how far it is, and what it has loaded.
+            vec![0; 5]
+        }
+
+        fn actors(&self) -> usize {
+            2
+        }
+
+        fn step(
+            &self,
+            state: &[u64],
+            actor: usize,
+            next: &mut Vec<u64>,
+            findings: &mut Vec<Finding>,
+            (): &mut (),
+        ) -> Taken {
+            next.clear();
+            next.extend_from_slice(state);
+            let (at, loaded) = (1 + actor, 3 + actor);
+            match state[at] {
+                0 => next[loaded] = state[0],
+                1 => next[0] = state[loaded] + 1,
+                _ => return Taken::Done,
+            }
+            next[at] += 1;
+            if next[1..3] == [2, 2] && next[0] == 1 {
+                findings.push(LOST);
+            }
+            Taken::Moved
+        }
+
+        fn end(&self, _: &[u64], (): &mut ()) {}
+
+        fn label(&self, _: &[u64], _: usize) -> u32 {
+            0
+        }
+    }
+
+    fn sampled(scheduler: Scheduler, seed: u64) -> Sample<()> {
+        let sampling = Sampling {
+            scheduler,
+            seed,
+            schedules: 100,
+            most_steps: 10,
+        };
+        sample(&Adders, sampling, &mut |_| false)
+    }
+
+    #[test]
+    fn both_schedulers_lose_an_update_and_a_seed_decides_how() {
+        for scheduler in [Scheduler::Uniform, Scheduler::Pct { depth: 2 }] {
+            for seed in 0..20 {
+                let (first, again) = (sampled(scheduler, seed), sampled(scheduler, seed));
+                assert!(first.first.contains_key(&LOST));
+                assert_eq!(first.first, again.first);
+                assert_eq!((first.runs, first.steps, first.cut_short), (100, 400, 0));
+            }
+        }
+        let runs = |seed| sampled(Scheduler::Uniform, seed).first[&LOST].run;
+        assert!((0..20).any(|seed| runs(seed) != runs(0)));
+    }
+
+    #[test]
+    fn priorities_without_a_change_lose_nothing() {
+        let sample = sampled(Scheduler::Pct { depth: 1 }, 1);
+        assert!(sample.first.is_empty());
+    }
+
+    #[test]
+    fn enough_is_enough() {
+        let sampling = Sampling {
+            scheduler: Scheduler::Uniform,
+            seed: 1,
+            schedules: 100,
+            most_steps: 10,
+        };
+        let sample = sample(&Adders, sampling, &mut |first| first.contains_key(&LOST));
+        assert_eq!(sample.runs, sample.first[&LOST].run);
+    }
+}

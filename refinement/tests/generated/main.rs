@@ -20,7 +20,7 @@ use look::{contradiction, look, sampled, system};
 use mlock_impl::kernel::Kernel;
 use mlock_refinement::check::check;
 use mlock_refinement::counterexample::{draw, find};
-use mlock_refinement::fixture::{Expected, Fixture, files, load, print};
+use mlock_refinement::fixture::{Expected, Fixture, files, load, parse, print};
 use mlock_refinement::search::{Limits, Scheduler};
 use mlock_spec::Law;
 use proptest::strategy::{Strategy, ValueTree};
@@ -67,6 +67,10 @@ fn soak() -> Option<Duration> {
 
 /// Whether everything holds of a scenario that should.
 fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<(), String> {
+    let text = print(fixture).map_err(|error| error.to_string())?;
+    if parse(&text, "printed").map_err(|error| error.to_string())? != *fixture {
+        return Err("what is printed reads as another fixture".to_owned());
+    }
     let system = system(fixture);
     let looked = look(&system);
     if looked.limit {
