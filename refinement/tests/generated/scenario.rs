@@ -104,6 +104,11 @@ fn calls(cpus: &[Vec<RawCall>], memory: &Memory) -> Vec<Vec<Call>> {
                     parent != child && empty && fresh && !elsewhere(child)
                 }
                 Call::Split(region) => memory.regions[region] == Region::Thp,
+                // The machine takes the range of a call for one area, so it should be locked alike.
+                Call::Munlock(mm, Range::Regions(..)) | Call::Munmap(mm, Range::Regions(..)) => {
+                    let mm = &memory.mms[mm as usize];
+                    mm.locked.len() == mm.maps.len()
+                }
                 _ => true,
             }
     };
