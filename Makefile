@@ -1,6 +1,6 @@
 # The front door. Everything here works on a fresh machine with Rust and make.
 
-.PHONY: help check test lint doc review pin bench
+.PHONY: help check test lint doc review pin bench soak mutants
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -29,3 +29,10 @@ pin: ## write the sizes of the searched spaces into the fixtures
 
 bench: ## the search beside stateright, in one table
 	cargo run --release --quiet -p mlock-bench
+
+soak: ## look at random scenarios for SOAK_SECONDS (an hour), and hunt every known bug unaided
+	SOAK_SECONDS=$${SOAK_SECONDS:-3600} cargo test -p mlock-refinement --test generated -- --nocapture
+
+mutants: ## break the code of the specification, the judge, the relation and the search: who notices?
+	cargo mutants --version >/dev/null 2>&1 || cargo install cargo-mutants --locked
+	cargo mutants

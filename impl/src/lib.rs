@@ -25,6 +25,8 @@
 //! * Files: there is no page cache, and truncation is what it does to private copies.
 //! * Virtual memory areas as objects: `VM_LOCKED` is kept per address, and each region of memory is
 //!   an area of its own with its own `anon_vma`.
+//!   Yet the range of a call is taken for one area: munlock of a range in which some pages have
+//!   `VM_LOCKED` visits all of it, where the kernel leaves out the areas that have not.
 
 pub mod kernel;
 pub mod machine;

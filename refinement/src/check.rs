@@ -1,7 +1,7 @@
 //! A scenario at one size: searched, and compared with what its fixture expects.
 
 use crate::fixture::{Counts, Fixture, Verdict};
-use crate::search::{Coverage, Exploration, Finding, Options, Progress, System, explore};
+use crate::search::{Coverage, Finding, Options, Progress, System, explore};
 use crate::system::{Order, Outcome, Tally, Told};
 use mlock_impl::machine::Class;
 use mlock_spec::Law;
@@ -52,10 +52,7 @@ pub fn check_watched<S: System<Notes = Tally>>(
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Report {
     let run = explore(system, options, watch);
-    let laws = Law::ALL
-        .into_iter()
-        .map(|law| (law, law_report(law, &run)))
-        .collect();
+    let laws = laws(&run.first, &run.notes);
     Report {
         coverage: run.coverage,
         counts: Counts {
@@ -73,8 +70,15 @@ pub fn check_watched<S: System<Notes = Tally>>(
     }
 }
 
-fn law_report(law: Law, run: &Exploration<Tally>) -> LawReport {
-    let told = |finding| run.first.get(&finding).map(|&depth| (finding, depth));
+/// What is to be said of each law, from what was found, and how deep.
+pub fn laws(first: &BTreeMap<Finding, usize>, notes: &Tally) -> BTreeMap<Law, LawReport> {
+    let laws = Law::ALL.into_iter();
+    laws.map(|law| (law, law_report(law, first, notes)))
+        .collect()
+}
+
+fn law_report(law: Law, first: &BTreeMap<Finding, usize>, notes: &Tally) -> LawReport {
+    let told = |finding| first.get(&finding).map(|&depth| (finding, depth));
     let mut ways: Vec<(Finding, usize)> = told(Told::Broken(law).finding()).into_iter().collect();
     match law {
         Law::Progress => {
@@ -82,7 +86,7 @@ fn law_report(law: Law, run: &Exploration<Tally>) -> LawReport {
             ways.extend(told(Finding::LIVELOCK));
         }
         Law::LockOrder => {
-            ways.extend(inversion(&run.first));
+            ways.extend(inversion(first));
             let on_itself = told(Told::WaitsForItself.finding());
             ways.extend(on_itself.map(|(finding, depth)| (finding, depth - 1)));
         }
@@ -91,7 +95,7 @@ fn law_report(law: Law, run: &Exploration<Tally>) -> LawReport {
     let broken = ways
         .into_iter()
         .min_by_key(|&(finding, depth)| (depth, finding));
-    let exercised = run.notes.exercised(law);
+    let exercised = notes.exercised(law);
     let verdict = match (broken, exercised) {
         (Some(_), _) => Verdict::Violated,
         (None, true) => Verdict::Holds,

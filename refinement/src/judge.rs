@@ -48,6 +48,11 @@ impl Judge {
         &self.relation
     }
 
+    /// What is promised.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
     /// Judges the step of `actor` from `before` to `after`, and writes the history variables of
     /// `after`.
     ///

@@ -11,6 +11,7 @@
 //! * [`guarantees`]: the verdicts of all fixtures of a kernel, put together.
 //! * [`known_bugs`]: what fixtures stand for.
 //! * [`costs`]: how often each lock is taken.
+//! * [`mutants`]: what happens to a kernel with a mistake in it.
 //!
 //! # What this does not model
 //!
@@ -26,6 +27,8 @@ pub mod guarantees;
 pub mod judge;
 pub mod known_bugs;
 mod memo;
+pub mod mutants;
+pub mod parallel;
 pub mod relation;
 pub mod search;
 pub mod system;

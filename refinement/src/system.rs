@@ -97,6 +97,11 @@ impl Judged {
         &self.machine
     }
 
+    /// What is promised.
+    pub fn contract(&self) -> &Contract {
+        self.judge.contract()
+    }
+
     /// The specification state that `words` stands for.
     pub fn abstract_state(&self, words: &[u64]) -> State {
         self.judge.abstract_state(&self.machine, words)

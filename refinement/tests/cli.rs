@@ -56,6 +56,13 @@ fn the_guarantees_of_each_kernel_are_as_reviewed() {
 }
 
 #[test]
+fn every_guard_of_the_specification_makes_a_difference_or_there_is_a_reason() {
+    let output = mlockcheck(&["mutants", "--spec"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    snapshot("mutants_of_the_specification", stdout(&output));
+}
+
+#[test]
 fn the_costs_reproduce_the_headline_of_the_thread() {
     let output = stdout(&mlockcheck(&["costs"]));
     for (kernel, count) in [("v3.7", "512"), ("v3.9", "1")] {
@@ -85,6 +92,8 @@ fn help_is_as_reviewed() {
         "list",
         "guarantees",
         "costs",
+        "mutants",
+        "sample",
         "pin",
     ];
     let mut text = stdout(&mlockcheck(&["--help"]));

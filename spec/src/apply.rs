@@ -25,7 +25,7 @@ impl State {
     #[must_use]
     pub fn effect(&self, transition: &Transition) -> State {
         let mut next = self.clone();
-        if self.names(transition).is_ok() {
+        if self.knows(transition) {
             next.perform(transition);
         }
         next

@@ -10,6 +10,7 @@ use super::op::{Expr, Flag, Instr, LockRef, Op, Pc, Program, Reg, RegInfo, RegKi
 use super::render;
 use super::world::World;
 use std::collections::BTreeMap;
+use std::panic::Location;
 
 /// A place in the program that is jumped to before or after it is placed.
 #[derive(Clone, Copy, Debug)]
@@ -139,11 +140,13 @@ impl<'w> Asm<'w> {
     }
 
     /// Assigns a local variable; takes no step.
+    #[track_caller]
     pub fn set(&mut self, reg: Reg, value: impl Into<Expr>) {
         self.emit(Op::Set(reg, value.into()));
     }
 
     /// Emits one instruction.
+    #[track_caller]
     pub fn emit(&mut self, op: Op) {
         let (function, cite) = self.frames.last().copied().unwrap_or(("", ""));
         let text = format!(
@@ -163,10 +166,12 @@ impl<'w> Asm<'w> {
             function: function.to_owned(),
             depth: self.frames.len().saturating_sub(1) as u8,
             cite: cite.to_owned(),
+            at: Some(Location::caller()),
         });
     }
 
     /// Fetches a value from shared memory into a new local variable.
+    #[track_caller]
     pub fn load(&mut self, name: &str, kind: RegKind, source: Source) -> Reg {
         let reg = self.local(name, kind);
         self.emit(Op::Load(reg, source));
@@ -174,6 +179,7 @@ impl<'w> Asm<'w> {
     }
 
     /// `BUG_ON`: stops the run if `bad`, a condition on the value of `source`, is not 0.
+    #[track_caller]
     pub fn bug_on(&mut self, source: Source, bad: impl FnOnce(Reg) -> Expr) {
         let kind = match source {
             Source::Pmd(..) | Source::PmdAt(..) => RegKind::Small,
@@ -185,6 +191,7 @@ impl<'w> Asm<'w> {
     }
 
     /// Waits for a lock and takes it.
+    #[track_caller]
     pub fn lock(&mut self, class: Class, mode: Mode, index: impl Into<Expr>) {
         self.emit(Op::Acquire(
             LockRef {
@@ -196,6 +203,7 @@ impl<'w> Asm<'w> {
     }
 
     /// Gives a lock back.
+    #[track_caller]
     pub fn unlock(&mut self, class: Class, index: impl Into<Expr>) {
         self.emit(Op::Release(LockRef {
             class,
@@ -204,11 +212,13 @@ impl<'w> Asm<'w> {
     }
 
     /// Runs `then` if the condition holds.
+    #[track_caller]
     pub fn if_(&mut self, cond: impl Into<Cond>, then: impl FnOnce(&mut Self)) {
         self.if_else(cond, then, |_| {});
     }
 
     /// Runs `then` if the condition holds and `otherwise` if not.
+    #[track_caller]
     pub fn if_else(
         &mut self,
         cond: impl Into<Cond>,
@@ -226,6 +236,7 @@ impl<'w> Asm<'w> {
     }
 
     /// Runs `body` as long as the local condition holds.
+    #[track_caller]
     pub fn while_(&mut self, cond: impl Into<Expr>, body: impl FnOnce(&mut Self)) {
         let again = self.target();
         let end = self.target();
@@ -244,6 +255,7 @@ impl<'w> Asm<'w> {
     }
 
     /// Runs `body` again and again; it gets the targets that start over and leave.
+    #[track_caller]
     pub fn loop_(&mut self, body: impl FnOnce(&mut Self, Target, Target)) {
         let again = self.target();
         let end = self.target();
@@ -254,6 +266,7 @@ impl<'w> Asm<'w> {
     }
 
     /// Goes on at a target.
+    #[track_caller]
     pub fn goto(&mut self, target: Target) {
         self.emit(Op::Jump(target.0));
     }
@@ -273,6 +286,7 @@ impl<'w> Asm<'w> {
     }
 
     /// Goes on at `otherwise` unless the condition holds.
+    #[track_caller]
     fn unless(&mut self, cond: Cond, otherwise: Target) {
         let value = match cond {
             Cond::Local(value) => value,
@@ -290,6 +304,7 @@ impl<'w> Asm<'w> {
     }
 
     /// Emits an instruction that answers yes or no into a new variable.
+    #[track_caller]
     fn flag(&mut self, op: impl FnOnce(Reg) -> Op) -> Expr {
         let reg = self.local("was", RegKind::Flag);
         self.emit(op(reg));

@@ -35,7 +35,7 @@ impl Op {
     }
 
     /// The variables it reads.
-    fn uses(&self) -> Vec<Reg> {
+    pub(super) fn uses(&self) -> Vec<Reg> {
         let mut out = Vec::new();
         match self {
             Op::Set(_, e)

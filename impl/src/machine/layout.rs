@@ -482,3 +482,74 @@ impl Packer {
         self.used.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quickcheck::TestResult;
+
+    #[test]
+    fn what_is_packed_is_unpacked_and_nothing_else_changes() {
+        fn holds(fields: Vec<(i32, u16)>, planes: Vec<u16>, picks: Vec<(u8, u32)>) -> TestResult {
+            let planes: Vec<u16> = planes.into_iter().map(|p| 1 + p % 200).take(4).collect();
+            if fields.is_empty() || fields.len() > 20 {
+                return TestResult::discard();
+            }
+            let mut packer = Packer::default();
+            let placed: Vec<(Field, i64, i64)> = fields
+                .iter()
+                .map(|&(min, span)| {
+                    let (min, max) = (i64::from(min), i64::from(min) + i64::from(span));
+                    (packer.field(min..=max), min, max)
+                })
+                .collect();
+            let bits: Vec<Plane> = planes.iter().map(|&pages| packer.plane(pages)).collect();
+            let mut state = vec![0; packer.words()];
+            let mut numbers: Vec<i64> =
+                placed.iter().map(|(field, ..)| field.get(&state)).collect();
+            let mut marks: Vec<Vec<bool>> = planes
+                .iter()
+                .map(|&pages| vec![false; usize::from(pages)])
+                .collect();
+            for (which, value) in picks {
+                let which = usize::from(which) % (placed.len() + bits.len());
+                if let Some((field, min, max)) = placed.get(which) {
+                    let value = min + i64::from(value) % (max - min + 1);
+                    assert!(field.set(&mut state, value));
+                    numbers[which] = value;
+                } else {
+                    let which = which - placed.len();
+                    let page = value as usize % marks[which].len();
+                    bits[which].set(&mut state, page as u16, value % 3 > 0);
+                    marks[which][page] = value % 3 > 0;
+                }
+            }
+            let same = placed
+                .iter()
+                .zip(&numbers)
+                .all(|((f, ..), n)| f.get(&state) == *n);
+            let as_set = bits.iter().zip(&marks).all(|(plane, marks)| {
+                (0..)
+                    .zip(marks)
+                    .all(|(page, mark)| plane.get(&state, page) == *mark)
+            });
+            TestResult::from_bool(same && as_set)
+        }
+        quickcheck::quickcheck(
+            holds as fn(Vec<(i32, u16)>, Vec<u16>, Vec<(u8, u32)>) -> TestResult,
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told_and_changes_nothing() {
+        fn holds(min: i32, span: u16, value: i64) -> bool {
+            let mut packer = Packer::default();
+            let field = packer.field(i64::from(min)..=i64::from(min) + i64::from(span));
+            let mut state = vec![0; packer.words().max(1)];
+            let before = field.get(&state);
+            let fits = field.set(&mut state, value);
+            field.get(&state) == if fits { value } else { before }
+        }
+        quickcheck::quickcheck(holds as fn(i32, u16, i64) -> bool);
+    }
+}

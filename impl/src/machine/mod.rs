@@ -5,6 +5,7 @@
 //! * [`Pagevec`]: the batches of pages that a CPU keeps, each with a reference.
 //! * [`Asm`]: how kernel functions emit it.
 //! * [`Layout`]: where each variable sits in a packed state.
+//! * [`Mutation`]: a program with one mistake in it.
 //! * [`Machine::step`]: what happens when one CPU takes one step.
 //! * [`Access`]: what a step touches; [`Machine::interferers`]: who else may still touch it.
 
@@ -16,6 +17,7 @@ mod footprint;
 mod interval;
 mod layout;
 mod lock;
+mod mutate;
 mod op;
 mod pagevec;
 mod render;
@@ -28,6 +30,7 @@ pub use exec::{Blocker, Bug, Event, Machine, Step};
 pub use footprint::{Access, Object};
 pub use layout::{Field, Layout, LayoutError, Plane, widest};
 pub use lock::{Class, Kind, LockName, Mode, Scope};
+pub use mutate::{Mistake, Mutation, Place};
 pub use op::{Expr, Flag, Instr, LockRef, Op, Pc, Program, Reg, RegInfo, RegKind, Source};
 pub use pagevec::{Batch, Pagevec};
 pub use render::page_name;

@@ -5,6 +5,7 @@ use super::pagevec::Pagevec;
 use super::world::{Area, Pmd};
 use serde::{Deserialize, Serialize};
 use std::ops::{Add, BitAnd, Neg, Not, Sub};
+use std::panic::Location;
 
 /// The index of an instruction.
 pub type Pc = u16;
@@ -378,6 +379,44 @@ impl Op {
         }
     }
 
+    /// The class of lock it is about, if it takes, tries or gives back one.
+    pub fn lock_class(&self) -> Option<Class> {
+        match self {
+            Op::Release(lock) | Op::ReleaseIfHeld(lock) => Some(lock.class),
+            _ => self.takes(),
+        }
+    }
+
+    /// The page it is about, if that is computed; not the one whose page-table entry it fetches, for
+    /// neighbours share that.
+    pub(super) fn page_mut(&mut self) -> Option<&mut Expr> {
+        match self {
+            Op::GetPage(page)
+            | Op::GetPageUnlessZero(page, _)
+            | Op::PutPage(page, _)
+            | Op::PutSplitRef(page, _)
+            | Op::Free(page)
+            | Op::TestSet(_, page, _)
+            | Op::TestClear(_, page, _)
+            | Op::SetFlag(_, page)
+            | Op::GetSplitRef(page)
+            | Op::ClearTailFlags(page)
+            | Op::SetTailFlags(page, _)
+            | Op::ClearCompound(page)
+            | Op::ClearPte(_, page, _) => Some(page),
+            Op::Load(
+                _,
+                Source::Flag(_, page)
+                | Source::PageCompound(page)
+                | Source::NrPages(page)
+                | Source::Mapcount(page)
+                | Source::PtePresent(_, page)
+                | Source::VmLocked(_, page),
+            ) => Some(page),
+            _ => None,
+        }
+    }
+
     /// Whether the instruction touches nothing that others can see, and so takes no step of its own.
     pub fn is_local(&self) -> bool {
         matches!(
@@ -417,6 +456,9 @@ pub struct Instr {
     pub depth: u8,
     /// The commit, version or mail it was read in.
     pub cite: String,
+    /// The line that emitted it, which tells what was written once and emitted several times.
+    #[serde(skip)]
+    pub at: Option<&'static Location<'static>>,
 }
 
 /// What one CPU runs: one call after the other.

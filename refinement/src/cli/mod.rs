@@ -5,11 +5,13 @@ mod costs;
 mod explain;
 mod guarantees;
 mod list;
+mod mutants;
 mod options;
 mod outcomes;
 mod pin;
 mod progress;
 mod runs;
+mod sample;
 mod select;
 mod table;
 
@@ -45,6 +47,8 @@ pub fn run() -> ExitCode {
         Command::List(what) => list::print(what),
         Command::Guarantees(what) => guarantees::print(what),
         Command::Costs(what) => costs::costs(what),
+        Command::Mutants(what) => mutants::print(what),
+        Command::Sample(what) => sample::print(what),
         Command::Pin(what) => pin::pin(what),
     };
     let (code, message) = match ended {

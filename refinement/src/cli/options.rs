@@ -31,6 +31,10 @@ pub enum Command {
     Guarantees(Guarantees),
     /// Count how often mlock and munlock take each lock, at 512 pages
     Costs(Costs),
+    /// Make every mechanical mistake in the sound kernels, and say which law notices
+    Mutants(Mutants),
+    /// Take random schedules, where a scenario is too large to search
+    Sample(Sample),
     /// Write the sizes of the searched spaces into fixtures whose verdicts are as expected
     Pin(Selection),
 }
@@ -128,6 +132,39 @@ pub struct Costs {
     /// Only this kernel
     #[arg(long)]
     pub kernel: Option<String>,
+}
+
+/// Mutants of which kernels.
+#[derive(Debug, Args)]
+pub struct Mutants {
+    /// Only this kernel, sound or not; all sound kernels if none is given
+    #[arg(long)]
+    pub kernel: Option<String>,
+    /// Only leave out locks, in every scenario, and say what each is for
+    #[arg(long)]
+    pub locks: bool,
+    /// Instead, weaken and strengthen each guard of the specification and delete each law
+    #[arg(long, conflicts_with_all = ["kernel", "locks"])]
+    pub spec: bool,
+    /// How to print results
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// Which random schedules.
+#[derive(Debug, Args)]
+pub struct Sample {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How many schedules to take for each fixture and size
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub schedules: usize,
+    /// What decides the schedules
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// Schedule by priorities that change at D − 1 steps, instead of uniformly
+    #[arg(long, value_name = "D")]
+    pub pct: Option<usize>,
 }
 
 /// How results are printed.

@@ -48,6 +48,19 @@ pub struct Options {
     pub threads: usize,
 }
 
+impl Options {
+    /// Every interleaving on one thread, up to a number of states.
+    pub fn up_to(states: usize) -> Options {
+        Options {
+            limits: Limits {
+                states,
+                ..Limits::default()
+            },
+            ..Options::default()
+        }
+    }
+}
+
 /// How far a search has come.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {

@@ -6,11 +6,13 @@
 //! * [`Reduction`]: which interleavings need not be told apart, and why that loses nothing.
 //! * [`shortest()`]: a second pass that picks, among the shortest ways to a finding, the one with the
 //!   fewest context switches, then the first in label order.
+//! * [`sample()`]: random schedules, where there is too much to search.
 //! * [`is_stuck`]: states from which no end can be reached.
 
 mod explore;
 mod preemptions;
 mod reduce;
+mod sample;
 mod shortest;
 mod store;
 mod stuck;
@@ -19,6 +21,7 @@ mod table;
 pub use explore::{Coverage, Exploration, Limits, Options, Progress, explore};
 pub use preemptions::Preemptions;
 pub use reduce::Reduction;
+pub use sample::{Met, Random, Sample, Sampling, Scheduler, sample};
 pub use shortest::{Goal, shortest};
 pub use stuck::is_stuck;
 

@@ -307,3 +307,17 @@ fn reported(state: &State, law: Law, pages: PageSet) -> bool {
         .find(|violation| violation.law == law)
         == expected
 }
+
+#[test]
+fn the_first_guard_that_refuses_is_told_and_every_one_that_refuses_is_asked() {
+    for_all(|run: Run| {
+        let states = run.states();
+        states.iter().zip(&run.attempts).all(|(state, attempt)| {
+            let refusals = state.refusals(attempt, &run.contract);
+            let told = state.guards(attempt, &run.contract).err();
+            let asked = state.asked(attempt, &run.contract);
+            told.map(|refusal| refusal.guard).as_ref() == refusals.first()
+                && refusals.iter().all(|guard| asked.contains(&guard.kind()))
+        })
+    });
+}

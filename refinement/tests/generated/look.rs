@@ -1,0 +1,134 @@
+//! A generated scenario, searched while it fits and sampled beyond.
+
+use mlock_refinement::check::{check, laws};
+use mlock_refinement::fixture::Fixture;
+use mlock_refinement::judge::Verdict;
+use mlock_refinement::search::{
+    Coverage, Options, Random, Sampling, Scheduler, System, Taken, sample,
+};
+use mlock_refinement::system::{Judged, Outcome, Told};
+use mlock_spec::Law;
+use std::collections::BTreeSet;
+
+/// The most states to search.
+const MOST_STATES: usize = 12_000;
+
+/// What was seen.
+pub(crate) struct Looked {
+    /// Whether that is all there is.
+    pub(crate) exhaustive: bool,
+    /// The laws that break.
+    pub(crate) broken: BTreeSet<Law>,
+    /// The final states.
+    pub(crate) outcomes: BTreeSet<Outcome>,
+    /// Whether the model reached a limit.
+    pub(crate) limit: bool,
+    /// How many states were searched.
+    pub(crate) states: usize,
+}
+
+/// A scenario at its size, ready to run.
+pub(crate) fn system(fixture: &Fixture) -> Judged {
+    let concrete = fixture.concrete(fixture.pages[0]);
+    concrete
+        .unwrap_or_else(|(_, wrong)| panic!("{wrong}: {fixture:?}"))
+        .judged()
+        .unwrap()
+}
+
+/// Searches a scenario, or samples it if it is too large.
+pub(crate) fn look(system: &Judged) -> Looked {
+    let report = check(system, Options::up_to(MOST_STATES));
+    let mut looked = Looked {
+        exhaustive: report.coverage == Coverage::Exhaustive,
+        broken: report
+            .laws
+            .iter()
+            .filter(|(_, l)| l.broken.is_some())
+            .map(|(law, _)| *law)
+            .collect(),
+        outcomes: report.outcomes.clone(),
+        limit: report.limit,
+        states: report.counts.states,
+    };
+    if !looked.exhaustive {
+        for scheduler in [Scheduler::Uniform, Scheduler::Pct { depth: 3 }] {
+            let sampled = sampled(system, scheduler, 40);
+            looked.broken.extend(sampled.broken);
+            looked.outcomes.extend(sampled.outcomes);
+            looked.limit |= sampled.limit;
+        }
+    }
+    looked
+}
+
+/// Samples a scenario.
+pub(crate) fn sampled(system: &Judged, scheduler: Scheduler, schedules: usize) -> Looked {
+    let sampling = Sampling {
+        scheduler,
+        seed: 1,
+        schedules,
+        most_steps: 20_000,
+    };
+    let sample = sample(system, sampling, &mut |_| false);
+    let first = sample
+        .first
+        .iter()
+        .map(|(f, met)| (*f, met.schedule.len()))
+        .collect();
+    let laws = laws(&first, &sample.notes);
+    Looked {
+        exhaustive: false,
+        broken: laws
+            .iter()
+            .filter(|(_, l)| l.broken.is_some())
+            .map(|(law, _)| *law)
+            .collect(),
+        outcomes: sample.notes.outcomes,
+        limit: first.contains_key(&Told::Limit.finding()),
+        states: sample.steps,
+    }
+}
+
+/// One run, read twice: by the judge, step by step, and by the bottom line, whenever no call is in
+/// flight. Tells what contradicts the other.
+pub(crate) fn contradiction(system: &Judged, seed: u64) -> Option<String> {
+    let mut random = Random::new(seed, 0);
+    let mut order: Vec<usize> = (0..system.actors()).collect();
+    let (mut state, mut next) = (system.initial(), Vec::new());
+    let mut refused = false;
+    for _ in 0..20_000 {
+        random.shuffle(&mut order);
+        let mut moved = false;
+        for &cpu in &order {
+            let seen = system.see(&state, cpu, &mut next);
+            if seen.taken == Taken::Crashed {
+                return None;
+            }
+            if seen.taken == Taken::Moved {
+                let of_account = |r: &mlock_spec::Refusal| r.law() == Law::AccountExactly;
+                refused |= matches!(seen.verdict, Some(Verdict::Refused(r)) if of_account(&r));
+                moved = true;
+                break;
+            }
+        }
+        if !moved {
+            return None;
+        }
+        std::mem::swap(&mut state, &mut next);
+        let books = system.abstract_state(&state);
+        if books.balance() != 0 {
+            return Some(format!(
+                "the books are out of balance by {}",
+                books.balance()
+            ));
+        }
+        let wrong = books.nr_mlock - books.mlocked.len() as i64;
+        if books.is_quiescent() && wrong != 0 && !refused {
+            return Some(format!(
+                "nr_mlock is wrong by {wrong}, and no step was refused"
+            ));
+        }
+    }
+    None
+}
