@@ -123,6 +123,12 @@ pub enum Call {
         /// The pages of the folio.
         folio: PageSet,
     },
+    /// See to `pages` on nobody's behalf: reclaim, migration, work that others have put off.
+    #[doc(alias = "vmscan")]
+    Upkeep {
+        /// The pages.
+        pages: PageSet,
+    },
 }
 
 impl Call {
@@ -134,7 +140,7 @@ impl Call {
             | Call::Unmap { mm, .. }
             | Call::Exit { mm } => [Some(mm), None],
             Call::Fork { parent, child } => [Some(parent), Some(child)],
-            Call::Split { .. } => [None, None],
+            Call::Split { .. } | Call::Upkeep { .. } => [None, None],
         };
         named.into_iter().flatten()
     }
@@ -142,9 +148,10 @@ impl Call {
     /// Returns the pages that the call names.
     pub fn pages(&self) -> Option<&PageSet> {
         match self {
-            Call::Mlock { pages, .. } | Call::Munlock { pages, .. } | Call::Unmap { pages, .. } => {
-                Some(pages)
-            }
+            Call::Mlock { pages, .. }
+            | Call::Munlock { pages, .. }
+            | Call::Unmap { pages, .. }
+            | Call::Upkeep { pages } => Some(pages),
             Call::Split { folio } => Some(folio),
             Call::Exit { .. } | Call::Fork { .. } => None,
         }
@@ -160,6 +167,7 @@ impl fmt::Display for Call {
             Call::Exit { mm } => write!(f, "exit({mm})"),
             Call::Fork { parent, child } => write!(f, "fork({parent}, {child})"),
             Call::Split { folio } => write!(f, "split({folio})"),
+            Call::Upkeep { pages } => write!(f, "upkeep({pages})"),
         }
     }
 }
@@ -183,6 +191,11 @@ fn parse_call(text: &str) -> Option<Call> {
         "split" => {
             return Some(Call::Split {
                 folio: arguments.parse().ok()?,
+            });
+        }
+        "upkeep" => {
+            return Some(Call::Upkeep {
+                pages: arguments.parse().ok()?,
             });
         }
         _ => {}

@@ -3,7 +3,7 @@
 //! Rules are asked in order of use to the reader: first whether the transition makes sense at all, then what it would break.
 
 use crate::actor::{Actor, Call, Mm};
-use crate::contract::{Contract, SplitGuarantee};
+use crate::contract::{Contract, SplitGuarantee, UpkeepGuarantee};
 use crate::guard::{Guard, Refusal};
 use crate::pages::PageSet;
 use crate::state::State;
@@ -90,7 +90,7 @@ impl State {
         })?;
         let already = pages.intersection(&self.mlocked);
         none(already, |pages| Guard::AlreadyMlocked { pages })?;
-        self.split_may_touch_marks(actor, contract).map(|_| ())
+        self.may_touch_marks(actor, contract).map(|_| ())
     }
 
     fn may_clear(&self, actor: Actor, pages: &PageSet, contract: &Contract) -> Verdict {
@@ -98,9 +98,9 @@ impl State {
         none(pages.difference(&self.mlocked), |pages| Guard::NotMlocked {
             pages,
         })?;
-        match self.split_may_touch_marks(actor, contract)? {
-            InSplit::Yes => Ok(()),
-            InSplit::No => self.unwanted(pages),
+        match self.may_touch_marks(actor, contract)? {
+            MayTouch::Yes => Ok(()),
+            MayTouch::No => self.unwanted(pages),
         }
     }
 
@@ -163,17 +163,22 @@ impl State {
         Ok(())
     }
 
-    fn split_may_touch_marks(&self, actor: Actor, contract: &Contract) -> Result<InSplit, Guard> {
+    fn may_touch_marks(&self, actor: Actor, contract: &Contract) -> Result<MayTouch, Guard> {
         match (self.call_of(actor), contract.split) {
             (Some(Call::Split { .. }), SplitGuarantee::KeepsMarks) => Err(Guard::MarksInSplit),
-            (Some(Call::Split { .. }), SplitGuarantee::MayClearAndRemark) => Ok(InSplit::Yes),
-            _ => Ok(InSplit::No),
+            (Some(Call::Split { .. }), SplitGuarantee::MayClearAndRemark) => Ok(MayTouch::Yes),
+            (Some(Call::Upkeep { .. }), _)
+                if contract.upkeep == UpkeepGuarantee::MayClearAndRemark =>
+            {
+                Ok(MayTouch::Yes)
+            }
+            _ => Ok(MayTouch::No),
         }
     }
 }
 
-/// Whether an actor is inside a split call.
-enum InSplit {
+/// Whether an actor may clear a mark that somebody wants.
+enum MayTouch {
     Yes,
     No,
 }

@@ -225,6 +225,7 @@ fn call(g: &mut Gen, state: &State) -> Call {
             parent: mm,
             child: Mm(index(g, state.wanted.len())),
         },
+        5 => Call::Upkeep { pages: some },
         _ => Call::Split { folio: some },
     }
 }
