@@ -43,6 +43,11 @@ impl Judge {
         }
     }
 
+    /// The contract it judges by.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
     /// The relation it judges by.
     pub fn relation(&self) -> &Relation {
         &self.relation

@@ -1,14 +1,14 @@
 //! A kernel on a machine, judged at every step: the transition system that is searched.
 
 use crate::judge::{Judge, Verdict, history_ranges};
-use crate::relation::Relation;
+use crate::relation::{Relation, lists};
 use crate::search::{Finding, Notes, System, Taken};
 use mlock_impl::kernel::{Kernel, SysCall};
 use mlock_impl::machine::{
     Blocker, Bug, Class, Event, Instr, Kind, LayoutError, LockName, Machine, Memory, Op, Program,
     Step, World,
 };
-use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind};
+use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind, Violation};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a finding tells.
@@ -291,10 +291,16 @@ impl Judged {
         if (0..self.machine.programs().len()).any(|cpu| state.call(cpu).is_some()) {
             return None;
         }
-        let violations = self.abstract_state(words).quiescent_violations();
+        let violations = self.violations(words, &self.abstract_state(words));
         violations
             .first()
             .map(|v| format!("{}: {}", v.law, v.pages))
+    }
+
+    /// How a state in which no call is in flight breaks a law.
+    fn violations(&self, words: &[u64], state: &State) -> Vec<Violation> {
+        let lists = lists(&self.machine, words);
+        state.violations_at_rest(self.judge.contract(), &lists)
     }
 
     /// The lock rules for the instruction that `cpu` is at.
@@ -377,7 +383,7 @@ impl Judged {
         if state.lost != 0 {
             notes.effect(Law::AccountExactly, -state.lost);
         }
-        for violation in state.quiescent_violations() {
+        for violation in self.violations(words, &state) {
             let pages = violation.pages.len() as i64;
             let missing = violation.law == Law::MlockTakesEffect;
             notes.effect(violation.law, if missing { -pages } else { pages });
@@ -499,6 +505,10 @@ fn bug_text(bug: &Bug) -> String {
 /// A call in the words of the specification.
 fn call(world: &World, call: &SysCall) -> Call {
     let pages = |range: std::ops::Range<u16>| -> PageSet { range.map(usize::from).collect() };
+    let of_region = |region: u16| {
+        let region = world.regions.get(usize::from(region));
+        region.map(|r| pages(r.pages())).unwrap_or_default()
+    };
     match call {
         SysCall::Mlock(area) => Call::Mlock {
             mm: Mm(area.mm),
@@ -517,11 +527,17 @@ fn call(world: &World, call: &SysCall) -> Call {
             parent: Mm(*parent),
             child: Mm(*child),
         },
-        SysCall::Split(region) => {
-            let region = world.regions.get(usize::from(*region));
-            Call::Split {
-                folio: region.map(|r| pages(r.pages())).unwrap_or_default(),
-            }
-        }
+        SysCall::Split(region) | SysCall::SplitPmd(_, region) => Call::Split {
+            folio: of_region(*region),
+        },
+        SysCall::Reclaim(region)
+        | SysCall::Migrate(region)
+        | SysCall::Truncate(region)
+        | SysCall::FreePage(region) => Call::Upkeep {
+            pages: of_region(*region),
+        },
+        SysCall::Drain => Call::Upkeep {
+            pages: PageSet::new(),
+        },
     }
 }

@@ -6,6 +6,7 @@
 
 mod calls;
 mod fixes;
+mod folio;
 mod lru;
 mod page;
 mod rmap;
@@ -35,6 +36,18 @@ pub enum SysCall {
     /// A split of the huge page of a region, by somebody who reached it by its page: reclaim,
     /// memory failure, page merging.
     Split(u16),
+    /// A split of one address space's huge entry for a region, as `mprotect()` of a part of it makes.
+    SplitPmd(u8, u16),
+    /// Reclaim comes by the folio at the start of a region.
+    Reclaim(u16),
+    /// Somebody tries to migrate the folio at the start of a region.
+    Migrate(u16),
+    /// A page that a file had is taken away from everybody, and freed.
+    Truncate(u16),
+    /// A page that a driver had is taken away from everybody, and freed.
+    FreePage(u16),
+    /// The CPU sees to what it has put off.
+    Drain,
 }
 
 impl SysCall {
@@ -47,6 +60,12 @@ impl SysCall {
             SysCall::Exit(_) => "exit()",
             SysCall::Fork(..) => "fork()",
             SysCall::Split(_) => "split_huge_page()",
+            SysCall::SplitPmd(..) => "mprotect()",
+            SysCall::Reclaim(_) => "shrink_folio_list()",
+            SysCall::Migrate(_) => "migrate_pages()",
+            SysCall::Truncate(_) => "truncate()",
+            SysCall::FreePage(_) => "free_page()",
+            SysCall::Drain => "lru_add_drain()",
         }
     }
 }
@@ -74,6 +93,9 @@ type MunlockPage = fn(&mut Asm<'_>, Reg, Reg);
 /// Munlocks what one address maps, and leaves a page mask in the last variable.
 type MunlockAt = fn(&mut Asm<'_>, &Kernel, u8, Reg, Reg);
 
+/// Emits the body of a call.
+type Calls = fn(&mut Asm<'_>, &Kernel, &SysCall);
+
 /// An era or a proposed fix.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
@@ -85,6 +107,9 @@ pub struct Kernel {
     pub base: Option<&'static str>,
     /// Where it comes from.
     pub source: &'static str,
+    /// How the family of kernels that it belongs to makes calls. What follows are the choices of the
+    /// kernels up to v4.4; others keep their own.
+    calls: Calls,
     walk: Walk,
     tail_flags: TailFlags,
     munlock_at: MunlockAt,
@@ -93,7 +118,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Every kernel, in the order of the story.
-    pub const ALL: [Kernel; 13] = [
+    pub const ALL: [Kernel; 31] = [
         v3_7::KERNEL,
         v3_7::NO_FLAG_COPY,
         v2_3of3::KERNEL,
@@ -107,6 +132,24 @@ impl Kernel {
         fixes::COMPOUND_LOCK_MASK_0,
         fixes::ANON_VMA,
         fixes::SIZE_OUTSIDE,
+        folio::V5_18,
+        folio::NO_MARKER,
+        folio::CLEARS_FIRST,
+        folio::V6_7,
+        folio::V6_18,
+        folio::CURSOR,
+        folio::RMAP_LOCK,
+        folio::RMAP_LOCK_SHARED,
+        folio::RMAP_LOCK_LATE,
+        folio::SPLIT_CLEARS,
+        folio::SPLIT_CLEARS_IN_PLACE,
+        folio::REWALK,
+        folio::CLEARS_AND_REWALKS,
+        folio::WALK_WAITS,
+        folio::WALK_WAITS_LOCKED,
+        folio::WALK_TREATS,
+        folio::RESTORE_CLEARS,
+        folio::RESTORE_MUNLOCKS,
     ];
 
     /// The kernel of that name.
@@ -120,7 +163,7 @@ impl Kernel {
         for (i, call) in calls.iter().enumerate() {
             asm.function(call.name(), self.source, |k| {
                 k.emit(Op::Enter(i as u8));
-                self.call(k, call);
+                (self.calls)(k, self, call);
                 k.emit(Op::Leave(i as u8));
             });
         }

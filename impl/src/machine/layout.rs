@@ -5,8 +5,9 @@
 //! The layout is exact: two states are the same if and only if their words are.
 
 use super::dataflow::{Facts, PageHold, most_held};
+use super::folio::{FolioLayout, FolioOp};
 use super::lock::{Class, Scope};
-use super::op::{Program, RegKind};
+use super::op::{Op, Program, RegKind};
 use super::world::World;
 
 /// A signed number of fixed width within one word of a state.
@@ -125,6 +126,8 @@ pub(super) struct CpuLayout {
     pub(super) locks: Vec<(Class, u16, Field)>,
     /// The pages held in each way: page + 1, or 0.
     pub(super) pages: Vec<(PageHold, Vec<Field>)>,
+    /// The entries of the batch: page + 1, or 0, and what is to be done.
+    pub(super) batch: Vec<(Field, Field)>,
 }
 
 /// The place of every variable.
@@ -154,6 +157,8 @@ pub struct Layout {
     pub(super) pte: Vec<Plane>,
     /// Page-middle-directory entries, per address space and region.
     pub(super) pmd: Vec<Vec<Field>>,
+    /// What the kernels since v4.5 need.
+    pub(super) folio: FolioLayout,
     /// CPUs.
     pub(super) cpus: Vec<CpuLayout>,
     /// Variables of an observer.
@@ -178,6 +183,7 @@ impl Layout {
     pub(super) fn observable(&self) -> Vec<u64> {
         let mut mask = vec![0; self.words];
         let per_mm = self.vm_locked.iter().chain(&self.pte);
+        let per_mm = per_mm.chain(&self.folio.migration);
         for plane in [self.mlocked, self.rides, self.free].iter().chain(per_mm) {
             plane.fill(&mut mask);
         }
@@ -219,6 +225,7 @@ impl Layout {
         let pmd = (0..mms)
             .map(|_| (0..regions).map(|_| packer.field(0..=7)).collect())
             .collect();
+        let folio = FolioLayout::new(&mut packer, world, programs);
         let cpus = programs
             .iter()
             .zip(facts)
@@ -247,6 +254,7 @@ impl Layout {
             vm_locked,
             pte,
             pmd,
+            folio,
             cpus,
             extra,
         })
@@ -296,7 +304,15 @@ fn cpu_layout(packer: &mut Packer, world: &World, program: &Program, facts: &Fac
             )
         })
         .collect();
+    let batches = |op: &Op| matches!(op, Op::Folio(FolioOp::BatchAdd(..)));
+    let entries = if program.code.iter().any(|instr| batches(&instr.op)) {
+        world.batch
+    } else {
+        0
+    };
+    let batch = (0..entries).map(|_| (packer.field(page.clone()), packer.field(0..=1)));
     CpuLayout {
+        batch: batch.collect(),
         pc: packer.field(0..=program.code.len() as i64),
         regs: facts.slot.iter().map(|&slot| fields[slot]).collect(),
         locks,
@@ -317,7 +333,7 @@ fn reg_range(world: &World, kind: RegKind) -> std::ops::RangeInclusive<i64> {
 
 /// Puts fields and planes into the first word with room.
 #[derive(Default)]
-struct Packer {
+pub(super) struct Packer {
     used: Vec<u8>,
 }
 
@@ -334,8 +350,10 @@ impl Packer {
         }
     }
 
-    fn plane(&mut self, pages: u16) -> Plane {
-        let (word, shift) = if pages <= 64 {
+    pub(super) fn plane(&mut self, pages: u16) -> Plane {
+        let (word, shift) = if pages == 0 {
+            (0, 0)
+        } else if pages <= 64 {
             self.room(pages as u8)
         } else {
             let word = self.used.len() as u16;

@@ -1,5 +1,6 @@
 //! The instruction set, as data.
 
+use super::folio::{FolioOp, FolioSource};
 use super::lock::{Class, Mode};
 use super::world::{Area, Pmd};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,12 @@ pub enum Expr {
     Eq(Box<Expr>, Box<Expr>),
     /// 1 if less, otherwise 0.
     Lt(Box<Expr>, Box<Expr>),
+    /// How many entries this CPU's batch has.
+    BatchLen,
+    /// The page of an entry of this CPU's batch.
+    BatchPage(Box<Expr>),
+    /// What an entry of this CPU's batch asks for ([`super::Batched`]).
+    BatchKind(Box<Expr>),
 }
 
 impl Expr {
@@ -74,9 +81,9 @@ impl Expr {
     /// Every local variable the expression reads.
     pub(super) fn regs(&self, out: &mut Vec<Reg>) {
         match self {
-            Expr::Const(_) => {}
+            Expr::Const(_) | Expr::BatchLen => {}
             Expr::Reg(reg) => out.push(*reg),
-            Expr::Not(a) => a.regs(out),
+            Expr::Not(a) | Expr::BatchPage(a) | Expr::BatchKind(a) => a.regs(out),
             Expr::Add(a, b)
             | Expr::Sub(a, b)
             | Expr::And(a, b)
@@ -179,6 +186,8 @@ pub enum Flag {
     Mlocked,
     /// `PG_lru`: the page is on a list of the page replacement.
     Lru,
+    /// `PG_unevictable`: that list is the unevictable one.
+    Unevictable,
 }
 
 impl Flag {
@@ -187,6 +196,7 @@ impl Flag {
         match self {
             Flag::Mlocked => "Mlocked",
             Flag::Lru => "LRU",
+            Flag::Unevictable => "Unevictable",
         }
     }
 }
@@ -214,6 +224,8 @@ pub enum Source {
     VmLocked(u8, Expr),
     /// Whether any address of a range has `VM_LOCKED`.
     VmLockedIn(Area),
+    /// Something about folios.
+    Folio(FolioSource),
 }
 
 /// One instruction: one atomic action on shared memory, or local work that takes no step of its own.
@@ -289,6 +301,8 @@ pub enum Op {
     CopyPmd(u8, u8, u16),
     /// Sets or clears `VM_LOCKED` for a range.
     SetVmLocked(Area, bool),
+    /// An instruction on folios.
+    Folio(FolioOp),
 }
 
 impl Op {

@@ -1,6 +1,7 @@
 //! How instructions read: with variable names in labels, with values in drawings.
 
 use super::exec::{Machine, Step};
+use super::folio::FolioOp;
 use super::lock::{Class, Mode};
 use super::op::{Expr, Flag, LockRef, Op, Reg, RegInfo, Source};
 use super::world::{Pmd, RegionKind, World};
@@ -32,7 +33,7 @@ pub fn page_name(world: &World, page: u16) -> String {
 }
 
 /// How the parts of an instruction read.
-trait Words {
+pub(super) trait Words {
     fn page(&self, expr: &Expr) -> String;
     fn number(&self, expr: &Expr) -> String;
     fn reg(&self, reg: Reg) -> String;
@@ -67,6 +68,11 @@ impl Machine {
                 let taken = self.held_more(state, &next, cpu);
                 out += if taken { ": taken" } else { ": no" };
             }
+            (Op::Folio(FolioOp::TryFreezeRefs(p, _)), Step::Moved(_)) => {
+                let page = self.eval(state, cpu, p) as u16;
+                let frozen = self.layout.folio.frozen.get(&next, page);
+                out += if frozen { ": frozen" } else { ": no" };
+            }
             (Op::TestSet(..) | Op::TestClear(..) | Op::Load(..), _) => {
                 out += &self.found(state, cpu, &instr.op);
             }
@@ -85,6 +91,7 @@ impl Machine {
         let flag = |flag: Flag, e: &Expr| match flag {
             Flag::Mlocked => layout.mlocked.get(state, page(e)),
             Flag::Lru => layout.lru.get(state, page(e)),
+            Flag::Unevictable => layout.folio.unevictable.get(state, page(e)),
         };
         match op {
             Op::TestSet(f, e, _) | Op::TestClear(f, e, _) => {
@@ -123,6 +130,9 @@ impl Words for Names<'_> {
             Expr::Not(a) => format!("~{}", self.number(a)),
             Expr::Eq(a, b) => format!("{} == {}", self.number(a), self.number(b)),
             Expr::Lt(a, b) => format!("{} < {}", self.number(a), self.number(b)),
+            Expr::BatchLen => "batch length".to_owned(),
+            Expr::BatchPage(i) => format!("batch[{}]", self.number(i)),
+            Expr::BatchKind(i) => format!("kind of batch[{}]", self.number(i)),
         }
     }
 
@@ -171,7 +181,7 @@ fn minus(value: i64) -> String {
     }
 }
 
-fn mm(index: u8) -> char {
+pub(super) fn mm(index: u8) -> char {
     char::from(b'A' + index)
 }
 
@@ -203,6 +213,7 @@ fn source_text(source: &Source, words: &dyn Words) -> String {
         Source::PtePresent(m, p) => format!("pte_present({}, {})", mm(*m), words.number(p)),
         Source::VmLockedIn(area) => format!("VM_LOCKED({})", mm(area.mm)),
         Source::VmLocked(m, p) => format!("VM_LOCKED({}, {})", mm(*m), words.number(p)),
+        Source::Folio(source) => source.text(words),
     }
 }
 
@@ -256,5 +267,6 @@ fn text(op: &Op, words: &dyn Words) -> String {
             let (from, to) = (area.pages.start, area.pages.end.saturating_sub(1));
             format!("vm_flags {sign} VM_LOCKED ({}: {from}-{to})", mm(area.mm))
         }
+        Op::Folio(op) => op.text(words),
     }
 }
