@@ -16,11 +16,12 @@
 //!
 //! * Memory ordering: the machine is sequentially consistent, one instruction at a time.
 //! * Interrupts: "irqs off" is a rule about lock classes ([`machine::Class::irqs_off`]), not an actor.
-//! * Per-CPU page vectors: `lru_add_drain()` has nothing to drain and a page that is put back is on
-//!   its list at once.
+//! * Per-CPU page vectors of the lists: a page that is put back is on its list at once. The batches
+//!   of mlock and munlock since v5.18 are modelled.
 //! * The references that isolation and the mmu gather hold on a page (nothing up to v4.4 counts
 //!   them; a page freed by an unmap is freed at once instead of at the end of the batch).
-//! * Page contents, writeback, swap and migration; page faults: memory is populated from the start.
+//! * Page contents, writeback and swap; migration that succeeds; page faults: memory is populated
+//!   from the start.
 //! * Virtual memory areas as objects: `VM_LOCKED` is kept per address, and each region of memory is
 //!   an area of its own with its own `anon_vma`.
 

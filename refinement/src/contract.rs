@@ -6,7 +6,7 @@ use mlock_impl::kernel::Kernel;
 use mlock_spec::Contract;
 
 /// The kernels with which a contract began; those before the first promise the original.
-const SINCE: [(&str, Contract); 1] = [("v5.18", Contract::V5_18)];
+const SINCE: [(&str, Contract); 2] = [("v4.5", Contract::V4_5), ("v5.18", Contract::V5_18)];
 
 /// The contract of a kernel.
 pub fn contract_of(kernel: &Kernel) -> Contract {
@@ -31,6 +31,7 @@ mod tests {
         let of = |name| contract_of(&Kernel::named(name).unwrap()).name;
         assert_eq!(of("v3.14"), "original");
         assert_eq!(of("fix-ptl-no-recheck"), "original");
+        assert_eq!(of("v5.14"), "v4.5");
         assert_eq!(of("v6.18"), "v5.18");
         assert_eq!(of("fix-rmap-lock-late"), "v5.18");
     }

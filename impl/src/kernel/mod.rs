@@ -118,7 +118,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Every kernel, in the order of the story.
-    pub const ALL: [Kernel; 31] = [
+    pub const ALL: [Kernel; 38] = [
         v3_7::KERNEL,
         v3_7::NO_FLAG_COPY,
         v2_3of3::KERNEL,
@@ -132,6 +132,13 @@ impl Kernel {
         fixes::COMPOUND_LOCK_MASK_0,
         fixes::ANON_VMA,
         fixes::SIZE_OUTSIDE,
+        folio::V4_5,
+        folio::KEEPS_MARK,
+        folio::V4_10,
+        folio::V4_11,
+        folio::V5_11,
+        folio::V5_14_RC,
+        folio::V5_14,
         folio::V5_18,
         folio::NO_MARKER,
         folio::CLEARS_FIRST,

@@ -85,8 +85,12 @@ pub enum FolioOp {
 /// Something about folios that one load can fetch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FolioSource {
-    /// References on a folio beside those of its mappings and one of this CPU's.
+    /// Whether a folio has references beside those of its mappings and one of this CPU's.
     ExtraRefs(Expr),
+    /// How many address spaces map a huge page by a huge entry.
+    PmdMapcount(Expr),
+    /// Whether ptes map any page of a folio.
+    MappedByPtes(Expr),
     /// The head of a page's folio.
     Head(Expr),
     /// A page's `mlock_count`.
@@ -186,6 +190,8 @@ impl FolioSource {
         match self {
             FolioSource::Unlocked(_) => None,
             FolioSource::ExtraRefs(e)
+            | FolioSource::PmdMapcount(e)
+            | FolioSource::MappedByPtes(e)
             | FolioSource::Head(e)
             | FolioSource::MlockCount(e)
             | FolioSource::MigrationEntry(_, e)
@@ -197,7 +203,9 @@ impl FolioSource {
     /// How it reads.
     pub(super) fn text(&self, words: &dyn Words) -> String {
         match self {
-            FolioSource::ExtraRefs(p) => format!("extra references of {}", words.page(p)),
+            FolioSource::ExtraRefs(p) => format!("references beside mappings on {}", words.page(p)),
+            FolioSource::PmdMapcount(p) => format!("compound_mapcount({})", words.page(p)),
+            FolioSource::MappedByPtes(p) => format!("PageDoubleMap({})", words.page(p)),
             FolioSource::Head(p) => format!("page_folio({})", words.page(p)),
             FolioSource::MlockCount(p) => format!("mlock_count({})", words.page(p)),
             FolioSource::MigrationEntry(m, p) => {

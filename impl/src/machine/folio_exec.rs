@@ -152,7 +152,12 @@ impl<'m> Next<'m> {
         let eval = |e| machine.eval(before.words, cpu, e) as u16;
         let page = source.expr().map_or(0, eval);
         match source {
-            FolioSource::ExtraRefs(_) => before.other_refs(page) - 1,
+            FolioSource::ExtraRefs(_) => (before.other_refs(page) > 1).into(),
+            FolioSource::PmdMapcount(_) => before.pmd_mapcount(page),
+            FolioSource::MappedByPtes(_) => {
+                let all = before.folio(page).map(|q| before.mapcount(q)).max();
+                (all.unwrap_or(0) > before.pmd_mapcount(page)).into()
+            }
             FolioSource::Head(_) => before.head(page).into(),
             FolioSource::MlockCount(_) => layout.folio.count(before.words, page),
             FolioSource::MigrationEntry(mm, _) => layout.folio.migration[usize::from(*mm)]

@@ -85,6 +85,13 @@ impl<'a> State<'a> {
             .count() as i64
     }
 
+    /// How many address spaces map `page` by a huge entry.
+    pub(super) fn pmd_mapcount(self, page: u16) -> i64 {
+        let region = self.machine.world.region_of(page);
+        let huge = |&mm: &u8| matches!(self.pmd(mm, region), Pmd::Huge | Pmd::Splitting);
+        (0..self.machine.world.mms).filter(huge).count() as i64
+    }
+
     /// The next instruction of a CPU.
     pub fn pc(self, cpu: usize) -> Pc {
         self.cpu(cpu).pc.get(self.words) as Pc

@@ -1,5 +1,6 @@
 //! The lists of the page replacement since v5.18, the unevictable one among them.
 
+use super::{Era, Lockers};
 use crate::machine::{
     Asm, Class, Cond, Flag, FolioOp, FolioSource, Mode, Op, Reg, RegKind, Source, read, test_clear,
 };
@@ -63,15 +64,15 @@ pub(super) fn count(k: &mut Asm<'_>, folio: Reg) -> Reg {
 }
 
 /// `folio_put()` of a reference on a page of a folio; the last one frees the folio.
-pub(super) fn put(k: &mut Asm<'_>, page: Reg) {
+pub(super) fn put(k: &mut Asm<'_>, era: &Era, page: Reg) {
     k.function("folio_put", CITE, |k| {
-        k.if_(Cond::PutPage(page.into()), |k| release(k, page));
+        k.if_(Cond::PutPage(page.into()), |k| release(k, era, page));
     });
 }
 
 /// Frees the folio of a page whose last reference is gone, and takes a mark that is still there off
 /// the statistic. Source: 6.1 mm/swap.c `__page_cache_release()`.
-pub(super) fn release(k: &mut Asm<'_>, page: Reg) {
+pub(super) fn release(k: &mut Asm<'_>, era: &Era, page: Reg) {
     k.function("__page_cache_release", CITE, |k| {
         let head = FolioSource::Head(page.into());
         let folio = k.load("folio", RegKind::Page, Source::Folio(head));
@@ -80,7 +81,9 @@ pub(super) fn release(k: &mut Asm<'_>, page: Reg) {
             k.if_(test_clear(Flag::Lru, folio), |_| {});
             k.unlock(Class::Lru, 0);
         });
-        count_off(k, folio);
+        if era.lockers == Lockers::Counted {
+            count_off(k, folio);
+        }
         k.emit(Op::Free(folio.into()));
     });
 }

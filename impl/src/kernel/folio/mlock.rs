@@ -6,7 +6,7 @@
 //!
 //! Source: 6.1 and 6.12 mm/mlock.c.
 
-use super::{Era, Munlock, list};
+use super::{Era, Lockers, Munlock, list};
 use crate::machine::{
     Asm, Batched, Class, Expr, Flag, FolioOp, Mode, Op, Reg, RegKind, Source, read, test_clear,
     test_set,
@@ -46,6 +46,9 @@ fn report(k: &mut Asm<'_>, era: &Era, folio: Reg, what: Batched) {
 
 /// `mlock_drain_local()`.
 pub(super) fn drain_local(k: &mut Asm<'_>, era: &Era) {
+    if era.lockers != Lockers::Counted {
+        return;
+    }
     k.function("mlock_drain_local", CITE, |k| {
         k.if_(Expr::BatchLen, |k| mlock_folio_batch(k, era));
     });
@@ -77,7 +80,7 @@ fn mlock_folio_batch(k: &mut Asm<'_>, era: &Era) {
             k.set(folio, Expr::BatchPage(Box::new(0.into())));
             let last = k.local("last", RegKind::Flag);
             k.emit(Op::Folio(FolioOp::BatchPut(last)));
-            k.if_(last, |k| list::release(k, folio));
+            k.if_(last, |k| list::release(k, era, folio));
         });
     });
 }

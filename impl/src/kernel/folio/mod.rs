@@ -1,4 +1,7 @@
-//! The kernels since v5.18: folios whose lockers are counted.
+//! The kernels since v4.5, in which a split works by migration entries: since v5.18 the lockers of a
+//! folio are counted, before that the reverse map is asked.
+//!
+//! What is said here is of v5.18 and later; `asked` has what is different before.
 //!
 //! A page on the unevictable list carries `mlock_count`, the number of its mappings with
 //! `VM_LOCKED`; a mark goes when the last of them goes.
@@ -16,6 +19,7 @@
 //! * A split leaves its tails locked until it has mapped them again; here only the head is locked,
 //!   so whoever goes for a tail's page lock meanwhile gets it.
 
+mod asked;
 mod fixes;
 mod list;
 mod mlock;
@@ -23,6 +27,7 @@ mod reclaim;
 mod rmap;
 mod split;
 mod unmap;
+mod v4_5;
 mod v5_18;
 mod v6_18;
 mod v6_7;
@@ -32,6 +37,7 @@ use super::{Kernel, SysCall};
 use crate::machine::{Area, Asm, Class, FolioOp, Mode, VmFlags};
 
 pub(super) use fixes::*;
+pub(super) use v4_5::*;
 pub(super) use v5_18::{CLEARS_FIRST, KERNEL as V5_18, NO_MARKER};
 pub(super) use v6_7::KERNEL as V6_7;
 pub(super) use v6_18::KERNEL as V6_18;
@@ -39,6 +45,8 @@ pub(super) use v6_18::KERNEL as V6_18;
 /// What the functions of this family choose between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Era {
+    /// Whether lockers are counted.
+    lockers: Lockers,
     /// Where what mappings report was read.
     rmap: &'static str,
     /// What becomes of a large folio that is mapped by ptes.
@@ -70,6 +78,15 @@ enum Freed {
     Released,
     /// All of them (v6.12).
     Any,
+}
+
+/// Whether lockers are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lockers {
+    /// They are (v5.18). Only then the choices below mean anything.
+    Counted,
+    /// They are not, and the reverse map is asked (v4.5).
+    Asked(asked::Asked),
 }
 
 /// What becomes of a large folio that is mapped by ptes.
@@ -177,6 +194,13 @@ enum Restored {
 
 /// Emits the body of a call.
 fn call(k: &mut Asm<'_>, era: &Era, call: &SysCall) {
+    if let Lockers::Asked(asked) = &era.lockers {
+        match call {
+            SysCall::Mlock(area) => return asked::mlock(k, era, area),
+            SysCall::Munlock(area) => return asked::munlock(k, era, asked, area),
+            _ => {}
+        }
+    }
     match call {
         SysCall::Mlock(area) => change_lock(k, era, area, Change::Mlock),
         SysCall::Munlock(area) => change_lock(k, era, area, Change::Munlock),

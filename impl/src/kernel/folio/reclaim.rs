@@ -23,7 +23,7 @@ pub(super) fn reclaim(k: &mut Asm<'_>, era: &Era, region: u16) {
     let start = k.world().regions[usize::from(region)].start;
     let folio = k.local("folio", RegKind::Page);
     k.set(folio, start);
-    let isolated = isolate_evictable(k, folio);
+    let isolated = isolate_evictable(k, era, folio);
     k.if_(isolated, |k| {
         k.if_(trylock(Class::PageLock, Mode::Exclusive, folio), |k| {
             // What is marked by now is not asked after.
@@ -35,12 +35,12 @@ pub(super) fn reclaim(k: &mut Asm<'_>, era: &Era, region: u16) {
             k.unlock(Class::PageLock, folio);
         });
         list::putback(k, folio);
-        list::put(k, folio);
+        list::put(k, era, folio);
     });
 }
 
 /// `isolate_lru_folios()`: takes what it finds on an evictable list, and a reference on it.
-fn isolate_evictable(k: &mut Asm<'_>, folio: Reg) -> Reg {
+fn isolate_evictable(k: &mut Asm<'_>, era: &Era, folio: Reg) -> Reg {
     let isolated = k.local("isolated", RegKind::Flag);
     k.function("isolate_lru_folios", CITE, |k| {
         k.set(isolated, 0);
@@ -54,7 +54,7 @@ fn isolate_evictable(k: &mut Asm<'_>, folio: Reg) -> Reg {
                     k.if_else(
                         test_clear(Flag::Lru, folio),
                         |k| k.set(isolated, 1),
-                        |k| list::put(k, folio),
+                        |k| list::put(k, era, folio),
                     );
                 });
             },
@@ -86,7 +86,7 @@ fn folio_referenced(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) {
 /// Source: 6.1 and 6.12 mm/migrate.c `__unmap_and_move()`, `remove_migration_ptes()`.
 pub(super) fn migrate(k: &mut Asm<'_>, era: &Era, region: u16) {
     let start = k.world().regions[usize::from(region)].start;
-    with_isolated(k, region, |k, _| {
+    with_isolated(k, era, region, |k, _| {
         k.function("migrate_folio_unmap", CITE, |k| {
             k.lock(Class::AnonVma, Mode::Shared, start);
             for mm in 0..k.world().mms {
@@ -106,7 +106,7 @@ pub(super) fn migrate(k: &mut Asm<'_>, era: &Era, region: u16) {
 }
 
 /// Gets hold of the folio at the start of a region, takes it off its list, locks it, and puts it back.
-fn with_isolated(k: &mut Asm<'_>, region: u16, body: impl FnOnce(&mut Asm<'_>, Reg)) {
+fn with_isolated(k: &mut Asm<'_>, era: &Era, region: u16, body: impl FnOnce(&mut Asm<'_>, Reg)) {
     let folio = k.local("folio", RegKind::Page);
     k.set(folio, k.world().regions[usize::from(region)].start);
     k.if_(Cond::GetPageUnlessZero(folio.into()), |k| {
@@ -118,7 +118,7 @@ fn with_isolated(k: &mut Asm<'_>, region: u16, body: impl FnOnce(&mut Asm<'_>, R
             });
             list::putback(k, folio);
         });
-        list::put(k, folio);
+        list::put(k, era, folio);
     });
 }
 

@@ -44,7 +44,7 @@ pub(super) fn split(k: &mut Asm<'_>, era: &Era, region: u16) {
         k.lock(Class::PageLock, Mode::Exclusive, folio);
         split_huge_page(k, era, region, folio);
         k.unlock(Class::PageLock, folio);
-        list::put(k, folio);
+        list::put(k, era, folio);
     });
 }
 
@@ -72,7 +72,7 @@ fn split_huge_page(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg) {
                 frozen,
                 |k| {
                     remap_small(k, era, region);
-                    put_tails(k, region);
+                    put_tails(k, era, region);
                 },
                 |k| remap_large(k, era, region),
             );
@@ -199,12 +199,14 @@ fn clear_uncounted(k: &mut Asm<'_>, page: Reg) {
 }
 
 /// Step 7.
-fn put_tails(k: &mut Asm<'_>, region: u16) {
+fn put_tails(k: &mut Asm<'_>, era: &Era, region: u16) {
     let region_of = k.world().regions[usize::from(region)];
     let tail = k.local("tail", RegKind::Page);
     k.set(tail, region_of.start + 1);
     k.while_(tail.get().less_than(region_of.start + region_of.len), |k| {
-        k.if_(Cond::PutSplitRef(tail.into()), |k| list::release(k, tail));
+        k.if_(Cond::PutSplitRef(tail.into()), |k| {
+            list::release(k, era, tail)
+        });
         k.set(tail, tail + 1);
     });
 }
@@ -218,6 +220,16 @@ pub(super) enum Huge {
     Whole,
 }
 
+impl Huge {
+    /// What goes with the huge entry.
+    fn covers(self) -> Covers {
+        match self {
+            Huge::Split => Covers::PmdForTable,
+            Huge::Whole => Covers::AllByPmd,
+        }
+    }
+}
+
 /// `try_to_migrate_one()`: the mappings of one mm become migration entries.
 ///
 /// Held on entry: the folio lock, the anon_vma lock.
@@ -229,12 +241,15 @@ pub(super) fn try_to_migrate_one(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16
         k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
         let pmd = k.load("pmd", RegKind::Small, Source::Pmd(mm, region));
         k.if_(pmd.is(Pmd::Huge), |k| {
+            if huge == Huge::Split {
+                rmap::before_split_pmd(k, era, addr);
+            }
             k.emit(Op::Folio(match huge {
                 Huge::Split => FolioOp::FreezePmd(mm, region),
                 Huge::Whole => FolioOp::MigratePmd(mm, region),
             }));
-            rmap::removed(k, era, mm, addr, Covers::AllByPmd);
-            list::put(k, addr);
+            rmap::removed(k, era, mm, addr, huge.covers());
+            list::put(k, era, addr);
         });
         k.if_(pmd.is(Pmd::Table), |k| {
             k.while_(addr.get().less_than(region_of.start + region_of.len), |k| {
@@ -242,7 +257,7 @@ pub(super) fn try_to_migrate_one(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16
                     k.emit(Op::Folio(FolioOp::FreezePte(mm, addr.into())));
                     rmap::removed(k, era, mm, addr, Covers::OnePte);
                     mlock::drain_local(k, era);
-                    list::put(k, addr);
+                    list::put(k, era, addr);
                 });
                 k.set(addr, addr + 1);
             });
@@ -263,11 +278,12 @@ pub(super) fn split_huge_pmd(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16) {
         k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
         let pmd = k.load("pmd", RegKind::Small, Source::Pmd(mm, region));
         k.if_(pmd.is(Pmd::Huge), |k| {
+            rmap::before_split_pmd(k, era, folio);
             k.emit(Op::FillTable(mm, region));
             if era.added == Added::WholeFolio {
                 rmap::added(k, era, mm, folio, Covers::AllByPtes);
             }
-            rmap::removed(k, era, mm, folio, Covers::AllByPmd);
+            rmap::removed(k, era, mm, folio, Covers::PmdForTable);
         });
         k.if_(pmd.is(Pmd::Migration), |k| {
             k.emit(Op::Folio(FolioOp::SplitEntry(mm, region)));

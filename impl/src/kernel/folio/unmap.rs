@@ -6,7 +6,7 @@
 //! * `exit_mmap()` takes `mmap_lock` for reading, which nobody is left to notice.
 
 use super::rmap::Covers;
-use super::{Era, Freed, list, rmap, set_vm_flags, split};
+use super::{Era, Freed, Lockers, asked, list, rmap, set_vm_flags, split};
 use crate::machine::{
     Area, Asm, Class, Cond, FolioOp, FolioSource, Mode, Op, Pmd, Reg, RegKind, Source, VmFlags,
     read,
@@ -19,6 +19,9 @@ const CITE: &str = "6.1 mm/mmap.c, mm/memory.c, mm/huge_memory.c";
 pub(super) fn munmap(k: &mut Asm<'_>, era: &Era, area: &Area) {
     k.lock(Class::MmapSem, Mode::Exclusive, u16::from(area.mm));
     split_area(k, era, area);
+    if let Lockers::Asked(asked) = &era.lockers {
+        asked::munlock_before_unmap(k, era, asked, area);
+    }
     zap_area(k, era, area);
     set_vm_flags(k, area, VmFlags::Unlocked);
     k.unlock(Class::MmapSem, u16::from(area.mm));
@@ -30,6 +33,9 @@ pub(super) fn exit_mmap(k: &mut Asm<'_>, era: &Era, mm: u8) {
     k.function("exit_mmap", CITE, |k| {
         for pages in regions.iter().map(crate::machine::Region::pages) {
             let area = Area { mm, pages };
+            if let Lockers::Asked(asked) = &era.lockers {
+                asked::munlock_before_unmap(k, era, asked, &area);
+            }
             zap_area(k, era, &area);
             set_vm_flags(k, &area, VmFlags::Unlocked);
         }
@@ -84,7 +90,7 @@ fn zap_huge_pmd(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16, head: Reg) {
         let last = k.local("last", RegKind::Flag);
         k.emit(Op::ClearHugePmd(mm, region, last));
         rmap::removed(k, era, mm, head, Covers::AllByPmd);
-        list::put(k, head);
+        list::put(k, era, head);
     });
 }
 
@@ -97,7 +103,7 @@ fn zap_pte(k: &mut Asm<'_>, era: &Era, mm: u8, addr: Reg) {
                 let last = k.local("last", RegKind::Flag);
                 k.emit(Op::ClearPte(mm, addr.into(), last));
                 rmap::removed(k, era, mm, addr, Covers::OnePte);
-                list::put(k, addr);
+                list::put(k, era, addr);
             },
             |k| {
                 let entry = FolioSource::MigrationEntry(mm, addr.into());
@@ -113,7 +119,7 @@ fn zap_pte(k: &mut Asm<'_>, era: &Era, mm: u8, addr: Reg) {
 /// the areas say, and drops the reference that its owner has.
 /// Source: 6.1 mm/truncate.c, mm/memory.c `unmap_mapping_folio()`.
 pub(super) fn truncate(k: &mut Asm<'_>, era: &Era, region: u16) {
-    unmap_everywhere(k, era, region, |k, page| list::put(k, page));
+    unmap_everywhere(k, era, region, |k, page| list::put(k, era, page));
 }
 
 /// The same for a page that a driver got from the page allocator and had mapped: `free_page()` drops

@@ -1,11 +1,13 @@
 //! v5.18: the rework that counts lockers.
 
 use super::{
-    Added, ByPtes, Entry, Era, Freed, Frozen, Guard, Marker, Missed, Munlock, Restored, kernel_of,
+    Added, ByPtes, Entry, Era, Freed, Frozen, Guard, Lockers, Marker, Missed, Munlock, Restored,
+    kernel_of,
 };
 use crate::kernel::{Kernel, v3_14};
 
 pub(super) const ERA: Era = Era {
+    lockers: Lockers::Counted,
     rmap: "cea86fe246b6 (v5.18), read in 6.1",
     by_ptes: ByPtes::Ignored,
     added: Added::PmdOrSmall,

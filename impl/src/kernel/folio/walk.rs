@@ -234,7 +234,7 @@ fn at_entry(k: &mut Asm<'_>, era: &Era, part: &Part, addr: Reg, change: Change, 
             let folio = rmap::folio_of(k, addr);
             k.if_(Cond::GetPageUnlessZero(folio.into()), |k| {
                 treat(k, era, folio, change, Round::First);
-                super::list::put(k, folio);
+                super::list::put(k, era, folio);
             });
         }
     }
