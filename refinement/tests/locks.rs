@@ -5,10 +5,11 @@
 
 use mlock_impl::machine::{Class, Op, Program};
 use mlock_refinement::check::check;
+use mlock_refinement::contract::contract_of;
 use mlock_refinement::fixture::{Fixture, Verdict, files, load};
 use mlock_refinement::search::Limits;
 use mlock_refinement::system::Judged;
-use mlock_spec::{Contract, Law};
+use mlock_spec::Law;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -54,7 +55,7 @@ fn broken_without(fixtures: &[Fixture], site: &Site) -> BTreeSet<Law> {
             .iter()
             .map(|calls| without(&concrete.kernel.program(&concrete.world, calls), site));
         let (world, memory) = (&concrete.world, &concrete.memory);
-        let contract = Contract::ORIGINAL;
+        let contract = contract_of(&concrete.kernel);
         let system = Judged::of_programs(
             mutants.collect(),
             world,
