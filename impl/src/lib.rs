@@ -17,11 +17,12 @@
 //! * Memory ordering: the machine is sequentially consistent, one instruction at a time.
 //! * Interrupts: "irqs off" is a rule about lock classes ([`machine::Class::irqs_off`]), not an actor.
 //! * The per-CPU page vectors on the way to the lists, but for what a scenario starts with in them: a
-//!   page that is put back is on its list at once.
+//!   page that is put back is on its list at once. The batches of mlock and munlock since v5.18 are
+//!   modelled.
 //! * The references that isolation and the mmu gather hold on a page (a page freed by an unmap is
 //!   freed at once instead of at the end of the batch).
 //! * Page contents, writeback and swap. Frames that a fault, a copy or a migration needs are there
-//!   from the start, and mapped by nobody.
+//!   from the start, and mapped by nobody; since v4.5 a migration is one that fails.
 //! * Files: there is no page cache, and truncation is what it does to private copies.
 //! * Virtual memory areas as objects: `VM_LOCKED` is kept per address, and each region of memory is
 //!   an area of its own with its own `anon_vma`.

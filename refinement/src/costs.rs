@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 /// Base pages of a huge page on x86-64.
 pub const REAL_SIZE: u16 = 512;
 
+/// `PAGEVEC_SIZE`, the pages of a batch, from v4.16 to v6.10 (31 since).
+const REAL_BATCH: u16 = 15;
+
 /// What a call works on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
@@ -71,6 +74,7 @@ pub fn of(kernel: &Kernel) -> Result<Vec<Cost>, LayoutError> {
             mms: 1,
             thp_pages: REAL_SIZE,
             lru_add_cpus: 0,
+            batch: REAL_BATCH,
         };
         let area = Area {
             mm: 0,

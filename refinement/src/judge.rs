@@ -43,14 +43,14 @@ impl Judge {
         }
     }
 
+    /// The contract it judges by.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
     /// The relation it judges by.
     pub fn relation(&self) -> &Relation {
         &self.relation
-    }
-
-    /// What is promised.
-    pub fn contract(&self) -> &Contract {
-        &self.contract
     }
 
     /// Judges the step of `actor` from `before` to `after`, and writes the history variables of

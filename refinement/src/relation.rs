@@ -8,10 +8,17 @@
 //! head.
 //! The machine keeps that as one bit per page, `rides`.
 //!
+//! An address space wants a page that it maps inside an area with `VM_LOCKED`, and also one that it
+//! *will map again* there: a migration entry is the kernel's own doing, the task cannot tell it from
+//! a mapping, and was promised that the page stays.
+//! Were a migration entry no mapping, a split would stop and start wanting at every entry, and what
+//! it does to marks in between would go unjudged; so this is the stricter reading.
+//! Between calls there are no such entries, so the laws that speak of then say the same either way.
+//!
 //! Debts and losses are history variables: the judge writes them, the machine never looks.
 
-use mlock_impl::machine::{Field, Machine, Pmd, RegionKind};
-use mlock_spec::{Call, Folios, PageSet, State};
+use mlock_impl::machine::{Batched, Field, Machine, Pmd, RegionKind};
+use mlock_spec::{AtRest, Call, Folios, PageSet, State};
 
 /// The machine's side of the relation, with what is fixed for a scenario.
 #[derive(Debug)]
@@ -77,21 +84,22 @@ impl Relation {
         self.calls.get(cpu)?.get(usize::from(call))
     }
 
-    /// The pages that an address space maps inside its areas with `VM_LOCKED`.
+    /// The pages that an address space maps, or will map again, inside its areas with `VM_LOCKED`.
     fn wanted(&self, machine: &Machine, words: &[u64], mm: u8) -> PageSet {
         let state = machine.state(words);
         let locked = PageSet::from_words(state.vm_locked(mm));
         if locked.is_empty() {
             return locked;
         }
-        let ptes = PageSet::from_words(state.ptes(mm));
+        let present = PageSet::from_words(state.ptes(mm));
+        let ptes = present.union(&PageSet::from_words(state.migration(mm)));
         let world = machine.world();
         let mut mapped = PageSet::new();
         for (i, region) in (0..).zip(&world.regions) {
             let pages = usize::from(region.start)..usize::from(region.start + region.len);
             let home = usize::from(world.home_of(i));
             match (state.pmd(mm, usize::from(i)), state.pmd(mm, home)) {
-                (Pmd::Huge | Pmd::Splitting, _) => mapped.insert_range(pages),
+                (Pmd::Huge | Pmd::Splitting | Pmd::Migration, _) => mapped.insert_range(pages),
                 (_, Pmd::Table) => {
                     mapped = mapped.union(&ptes.intersection(&PageSet::range(pages)));
                 }
@@ -105,5 +113,21 @@ impl Relation {
         let address = |page: usize| usize::from(world.address_of(page as u16));
         let wanted = mapped.iter().filter(|&page| locked.contains(address(page)));
         wanted.collect()
+    }
+}
+
+/// Which pages somebody has put off to take a locker from, and which are on the unevictable list.
+///
+/// What keeps a page from reclaim is that list, not the flag: a page that is left there counts as
+/// mlocked when the laws ask what nobody wants.
+/// Machines whose kernels have no such list have no pages on it.
+pub fn lists(machine: &Machine, words: &[u64]) -> AtRest {
+    let state = machine.state(words);
+    let cpus = 0..machine.programs().len();
+    let munlocks = |&(_, kind): &(u16, i64)| kind == Batched::Munlock as i64;
+    let batched = cpus.flat_map(|cpu| state.batch(cpu)).filter(munlocks);
+    AtRest {
+        put_off: batched.map(|(page, _)| usize::from(page)).collect(),
+        kept: PageSet::from_words(state.unevictable()),
     }
 }

@@ -3,7 +3,7 @@
 use crate::footprint::judged_too;
 use crate::judge::{Judge, Verdict, history, history_ranges};
 use crate::memo::{Memo, Said};
-use crate::relation::Relation;
+use crate::relation::{Relation, lists};
 use crate::search::{Finding, System, Taken};
 pub use crate::tally::{Outcome, STUTTER, Span, Tally};
 use crate::told::nesting;
@@ -13,7 +13,7 @@ use mlock_impl::machine::{
     Blocker, Bug, Event, Instr, Kind, LayoutError, Machine, Memory, Op, Program, Step, World,
     widest,
 };
-use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind};
+use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind, Violation};
 
 /// A kernel on a machine, with a judge.
 #[derive(Debug)]
@@ -177,10 +177,16 @@ impl Judged {
         if (0..self.machine.programs().len()).any(|cpu| state.call(cpu).is_some()) {
             return None;
         }
-        let violations = self.abstract_state(words).quiescent_violations();
+        let violations = self.violations(words, &self.abstract_state(words));
         violations
             .first()
             .map(|v| format!("{}: {}", v.law, v.pages))
+    }
+
+    /// How a state in which no call is in flight breaks a law.
+    fn violations(&self, words: &[u64], state: &State) -> Vec<Violation> {
+        let lists = lists(&self.machine, words);
+        state.violations_at_rest(self.judge.contract(), &lists)
     }
 
     /// The lock rules for the instruction that `cpu` is at.
@@ -318,7 +324,7 @@ impl Judged {
         if state.lost != 0 {
             notes.effect(Law::AccountExactly, -state.lost);
         }
-        for violation in state.quiescent_violations() {
+        for violation in self.violations(words, &state) {
             let pages = violation.pages.len() as i64;
             let missing = violation.law == Law::MlockTakesEffect;
             notes.effect(violation.law, if missing { -pages } else { pages });
@@ -457,7 +463,7 @@ fn call(world: &World, call: &SysCall) -> Call {
             parent: Mm(*parent),
             child: Mm(*child),
         },
-        SysCall::Split(split) => {
+        SysCall::Split(split) | SysCall::SplitPmd(_, split) => {
             let folio = region(*split);
             Call::Split { folio }
         }
@@ -484,6 +490,9 @@ fn call(world: &World, call: &SysCall) -> Call {
         SysCall::Collapse(small) => Call::Collapse {
             pages: region(*small),
         },
-        SysCall::DrainAll => Call::Drain,
+        SysCall::FreePage(page) => Call::Truncate {
+            pages: region(*page),
+        },
+        SysCall::DrainAll | SysCall::Drain => Call::Drain,
     }
 }

@@ -169,6 +169,15 @@ pub enum Call {
 }
 
 impl Call {
+    /// Says whether it is *upkeep*: done on nobody's behalf, as reclaim, migration, truncation, and
+    /// work that was put off.
+    pub fn is_upkeep(&self) -> bool {
+        matches!(
+            self,
+            Call::Reclaim { .. } | Call::Migrate { .. } | Call::Truncate { .. } | Call::Drain
+        )
+    }
+
     /// Returns the address spaces that the call names.
     pub fn mms(&self) -> impl Iterator<Item = Mm> {
         let named = match *self {

@@ -4,7 +4,7 @@
 //! The first guard that refuses is the one that is told; the others are asked all the same, for whoever wants to know whether a guard makes a difference.
 
 use crate::actor::{Actor, Call, Mm};
-use crate::contract::{Contract, SplitGuarantee};
+use crate::contract::{Contract, SplitGuarantee, UpkeepGuarantee};
 use crate::guard::{Guard, GuardKind, Refusal};
 use crate::pages::PageSet;
 use crate::state::State;
@@ -120,7 +120,7 @@ impl State {
         });
         let already = pages.intersection(&self.mlocked);
         asked.none(already, |pages| Guard::AlreadyMlocked { pages });
-        self.split_may_touch_marks(actor, contract, asked);
+        self.may_touch_marks(actor, contract, asked);
     }
 
     fn may_clear(&self, actor: Actor, pages: &PageSet, contract: &Contract, asked: &mut Asked) {
@@ -128,9 +128,9 @@ impl State {
         asked.none(pages.difference(&self.mlocked), |pages| Guard::NotMlocked {
             pages,
         });
-        match self.split_may_touch_marks(actor, contract, asked) {
-            InSplit::Yes => {}
-            InSplit::No => self.unwanted(pages, asked),
+        match self.may_touch_marks(actor, contract, asked) {
+            MayTouch::Yes => {}
+            MayTouch::No => self.unwanted(pages, asked),
         }
     }
 
@@ -192,25 +192,22 @@ impl State {
         }
     }
 
-    fn split_may_touch_marks(
-        &self,
-        actor: Actor,
-        contract: &Contract,
-        asked: &mut Asked,
-    ) -> InSplit {
-        let in_split = matches!(self.call_of(actor), Some(Call::Split { .. }));
-        let may = contract.split == SplitGuarantee::MayClearAndRemark;
-        asked.ensure(!in_split || may, || Guard::MarksInSplit);
-        if in_split && may {
-            InSplit::Yes
+    fn may_touch_marks(&self, actor: Actor, contract: &Contract, asked: &mut Asked) -> MayTouch {
+        let call = self.call_of(actor);
+        let in_split = matches!(call, Some(Call::Split { .. }));
+        let split = contract.split == SplitGuarantee::MayClearAndRemark;
+        asked.ensure(!in_split || split, || Guard::MarksInSplit);
+        let upkeep = contract.upkeep == UpkeepGuarantee::MayClearAndRemark;
+        if in_split && split || upkeep && call.is_some_and(Call::is_upkeep) {
+            MayTouch::Yes
         } else {
-            InSplit::No
+            MayTouch::No
         }
     }
 }
 
-/// Whether an actor is inside a split call that may touch marks.
-enum InSplit {
+/// Whether an actor may clear a mark that somebody wants.
+enum MayTouch {
     Yes,
     No,
 }

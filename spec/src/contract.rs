@@ -15,6 +15,10 @@ pub struct Contract {
     pub name: &'static str,
     /// What a split may do to marks.
     pub split: SplitGuarantee,
+    /// What upkeep may do to marks.
+    pub upkeep: UpkeepGuarantee,
+    /// When a mark that nobody wants any more is gone.
+    pub munlock: MunlockGuarantee,
 }
 
 /// What a split call may do to the marks of the folio that it breaks.
@@ -26,21 +30,51 @@ pub enum SplitGuarantee {
     MayClearAndRemark,
 }
 
+/// What upkeep, migration for one, may do to marks that somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UpkeepGuarantee {
+    /// It clears none of them.
+    KeepsMarks,
+    /// It may clear them, and mark again, if it accounts for both.
+    MayClearAndRemark,
+}
+
+/// When a mark that nobody wants any more is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MunlockGuarantee {
+    /// When all calls have returned.
+    AtReturn,
+    /// When all calls have returned and what they put off has been seen to.
+    WhenSeenTo,
+}
+
 impl Contract {
     /// Up to v4.4: a split leaves marks alone.
     pub const ORIGINAL: Contract = Contract {
         name: "original",
         split: SplitGuarantee::KeepsMarks,
+        upkeep: UpkeepGuarantee::KeepsMarks,
+        munlock: MunlockGuarantee::AtReturn,
     };
 
     /// From v4.5: a split unmaps the folio first and maps its parts afterwards, and marks go and come with the mappings.
     pub const V4_5: Contract = Contract {
         name: "v4.5",
         split: SplitGuarantee::MayClearAndRemark,
+        upkeep: UpkeepGuarantee::KeepsMarks,
+        munlock: MunlockGuarantee::AtReturn,
+    };
+
+    /// From v5.18: mappings that go take their locker with them, also those that upkeep takes away for a while; and a page that lost a locker may wait in a batch, marked and counted, until its CPU sees to the batch.
+    pub const V5_18: Contract = Contract {
+        name: "v5.18",
+        split: SplitGuarantee::MayClearAndRemark,
+        upkeep: UpkeepGuarantee::MayClearAndRemark,
+        munlock: MunlockGuarantee::WhenSeenTo,
     };
 
     /// All contracts, oldest first.
-    pub const ALL: [Contract; 2] = [Contract::ORIGINAL, Contract::V4_5];
+    pub const ALL: [Contract; 3] = [Contract::ORIGINAL, Contract::V4_5, Contract::V5_18];
 }
 
 impl fmt::Display for Contract {
@@ -56,7 +90,7 @@ impl FromStr for Contract {
         let contract = Contract::ALL
             .into_iter()
             .find(|contract| contract.name == text.trim());
-        contract.ok_or_else(|| ParseError::new("a contract: original or v4.5", text))
+        contract.ok_or_else(|| ParseError::new("a contract: original, v4.5 or v5.18", text))
     }
 }
 

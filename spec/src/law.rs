@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contract::{Contract, MunlockGuarantee};
 use crate::pages::PageSet;
 use crate::state::State;
 use crate::text::ParseError;
@@ -143,6 +144,15 @@ impl FromStr for Law {
     }
 }
 
+/// What kernels with lists and batches know of pages, beside the state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AtRest {
+    /// The pages that somebody has put off to see to.
+    pub put_off: PageSet,
+    /// The pages that a list keeps from reclaim, marked or not.
+    pub kept: PageSet,
+}
+
 /// A law that a quiescent state breaks, and the pages at fault.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,11 +180,22 @@ impl State {
     /// While a call is in flight another may rightly be half-way, so the answer is then empty.
     /// The other laws speak of steps: the guards judge those that the abstract state can see.
     pub fn quiescent_violations(&self) -> Vec<Violation> {
+        self.violations_at_rest(&Contract::ORIGINAL, &AtRest::default())
+    }
+
+    /// As [`quiescent_violations`](State::quiescent_violations), under a contract that may permit a mark to outlive the call that should clear it.
+    ///
+    /// Under [`MunlockGuarantee::WhenSeenTo`] a page that was put off may keep a mark that nobody wants; every other page is judged as ever, and so is this one, as soon as it has been seen to.
+    pub fn violations_at_rest(&self, contract: &Contract, lists: &AtRest) -> Vec<Violation> {
         if !self.is_quiescent() {
             return Vec::new();
         }
         let wanted = self.all_wanted();
-        let stray = self.mlocked.difference(&wanted);
+        let kept = self.mlocked.union(&lists.kept).intersection(&self.present);
+        let stray = match contract.munlock {
+            MunlockGuarantee::AtReturn => kept.difference(&wanted),
+            MunlockGuarantee::WhenSeenTo => kept.difference(&wanted.union(&lists.put_off)),
+        };
         let missed = wanted.intersection(&self.present).difference(&self.mlocked);
         [
             (Law::MunlockTakesEffect, stray),

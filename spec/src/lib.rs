@@ -57,10 +57,10 @@ pub mod text;
 pub mod transition;
 
 pub use actor::{Actor, Call, Mm};
-pub use contract::{Contract, SplitGuarantee};
+pub use contract::{Contract, MunlockGuarantee, SplitGuarantee, UpkeepGuarantee};
 pub use folios::Folios;
 pub use guard::{Guard, GuardKind, Refusal};
-pub use law::{Law, Violation};
+pub use law::{AtRest, Law, Violation};
 pub use pages::PageSet;
 pub use state::State;
 pub use text::ParseError;

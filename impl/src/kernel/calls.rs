@@ -1,4 +1,4 @@
-//! The system calls, and a split that comes from outside.
+//! The system calls up to v4.4, and a split that comes from outside.
 //!
 //! What differs from era to era is in the [`Kernel`]: how far a walk goes in one iteration, what it
 //! does at one address, what a split does to the flags.
@@ -10,9 +10,13 @@ use std::ops::Range;
 
 use crate::machine::{Area, Asm, Class, Cond, Mode, Op, Pmd, Reg, RegKind, Source, read};
 
+/// Emits the body of a call, as the kernels up to v4.4 make it.
+pub(super) fn call(k: &mut Asm<'_>, kernel: &Kernel, call: &SysCall) {
+    kernel.call(k, call);
+}
+
 impl Kernel {
-    /// Emits the body of a call.
-    pub(super) fn call(&self, k: &mut Asm<'_>, call: &SysCall) {
+    fn call(&self, k: &mut Asm<'_>, call: &SysCall) {
         match call {
             SysCall::Mlock(area) => self.mlock(k, area),
             SysCall::Munlock(area) => self.munlock(k, area),
@@ -28,6 +32,8 @@ impl Kernel {
             SysCall::Truncate(pages) => self.truncate(k, pages),
             SysCall::Collapse(region) => collapse::collapse_huge_page(k, self, *region),
             SysCall::DrainAll => lru::drain_all(k, self),
+            // Calls of later kernels: these have nothing to do for them.
+            SysCall::SplitPmd(..) | SysCall::FreePage(_) | SysCall::Drain => {}
         }
     }
 

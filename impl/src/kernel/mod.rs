@@ -9,6 +9,7 @@ mod collapse;
 mod copy;
 mod fault;
 mod fixes;
+mod folio;
 mod lru;
 mod migrate;
 mod page;
@@ -63,6 +64,12 @@ pub enum SysCall {
     Collapse(u16),
     /// `lru_add_drain_all()`.
     DrainAll,
+    /// A split of one address space's huge entry for a region, as `mprotect()` of a part of it makes.
+    SplitPmd(u8, u16),
+    /// A page that a driver had is taken away from everybody, and freed.
+    FreePage(u16),
+    /// The CPU sees to what it has put off.
+    Drain,
 }
 
 impl SysCall {
@@ -83,6 +90,9 @@ impl SysCall {
             SysCall::Truncate(_) => "unmap_mapping_range()",
             SysCall::Collapse(_) => "khugepaged",
             SysCall::DrainAll => "lru_add_drain_all()",
+            SysCall::SplitPmd(..) => "mprotect()",
+            SysCall::FreePage(_) => "free_page()",
+            SysCall::Drain => "lru_add_drain()",
         }
     }
 }
@@ -195,6 +205,9 @@ type MunlockPage = fn(&mut Asm<'_>, &Kernel, Reg, Reg);
 /// works in batches leaves the last address of the batch in the variable before it.
 type MunlockAt = fn(&mut Asm<'_>, &Kernel, &Area, Reg, Reg);
 
+/// Emits the body of a call.
+type Calls = fn(&mut Asm<'_>, &Kernel, &SysCall);
+
 /// An era or a proposed fix.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
@@ -206,6 +219,9 @@ pub struct Kernel {
     pub base: Option<&'static str>,
     /// Where it comes from.
     pub source: &'static str,
+    /// How the family of kernels that it belongs to makes calls. What follows are the choices of the
+    /// kernels up to v4.4; others keep their own.
+    calls: Calls,
     walk: Walk,
     tail_flags: TailFlags,
     munlock_at: MunlockAt,
@@ -223,7 +239,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Every kernel, in the order of the story.
-    pub const ALL: [Kernel; 24] = [
+    pub const ALL: [Kernel; 49] = [
         v2_6_38::V2_6_31_RC,
         v2_6_38::V2_6_37,
         v2_6_38::KERNEL,
@@ -248,6 +264,31 @@ impl Kernel {
         fixes::COMPOUND_LOCK_MASK_0,
         fixes::ANON_VMA,
         fixes::SIZE_OUTSIDE,
+        folio::V4_5,
+        folio::KEEPS_MARK,
+        folio::V4_10,
+        folio::V4_11,
+        folio::V5_11,
+        folio::V5_14_RC,
+        folio::V5_14,
+        folio::V5_18,
+        folio::NO_MARKER,
+        folio::CLEARS_FIRST,
+        folio::V6_7,
+        folio::V6_18,
+        folio::CURSOR,
+        folio::RMAP_LOCK,
+        folio::RMAP_LOCK_SHARED,
+        folio::RMAP_LOCK_LATE,
+        folio::SPLIT_CLEARS,
+        folio::SPLIT_CLEARS_IN_PLACE,
+        folio::REWALK,
+        folio::CLEARS_AND_REWALKS,
+        folio::WALK_WAITS,
+        folio::WALK_WAITS_LOCKED,
+        folio::WALK_TREATS,
+        folio::RESTORE_CLEARS,
+        folio::RESTORE_MUNLOCKS,
     ];
 
     /// The kernel of that name.
@@ -261,7 +302,7 @@ impl Kernel {
         for (i, call) in calls.iter().enumerate() {
             asm.function(call.name(), self.source, |k| {
                 k.emit(Op::Enter(i as u8));
-                self.call(k, call);
+                (self.calls)(k, self, call);
                 k.emit(Op::Leave(i as u8));
             });
         }

@@ -24,6 +24,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     about: "every address visited; munlock reads the size after it clears the flag",
     base: None,
     source: "8449d21fb49e, b676b293fb48 (v3.7)",
+    calls: super::calls::call,
     walk: Walk::EveryPage,
     tail_flags: TailFlags::CopyMlocked,
     munlock_at: walk::munlock_found_page,

@@ -5,6 +5,7 @@
 //! What is known when the program is built (which address space, which range) is an ordinary Rust
 //! value; what is known only when it runs is an [`Expr`].
 
+use super::folio::FolioOp;
 use super::lock::{Class, Mode};
 use super::op::{Expr, Flag, Instr, LockRef, Op, Pc, Program, Reg, RegInfo, RegKind, Source};
 use super::render;
@@ -31,6 +32,8 @@ pub enum Cond {
     Try(LockRef, Mode),
     /// Whether a reference could be taken because there was one already.
     GetPageUnlessZero(Expr),
+    /// Whether a folio's reference count could be frozen because this CPU holds the only reference.
+    FreezeRefs(Expr),
     /// Whether the reference dropped was the last one.
     PutPage(Expr),
     /// Whether a split's own reference on a tail was the last one.
@@ -296,6 +299,10 @@ impl<'w> Asm<'w> {
             Cond::PutPage(page) => self.flag(|last| Op::PutPage(page, last)),
             Cond::PutSplitRef(page) => self.flag(|last| Op::PutSplitRef(page, last)),
             Cond::Try(lock, mode) => return self.emit(Op::TryAcquire(lock, mode, otherwise.0)),
+            Cond::FreezeRefs(page) => {
+                let freeze = FolioOp::TryFreezeRefs(page, otherwise.0);
+                return self.emit(Op::Folio(freeze));
+            }
             Cond::GetPageUnlessZero(page) => {
                 return self.emit(Op::GetPageUnlessZero(page, otherwise.0));
             }

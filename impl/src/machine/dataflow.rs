@@ -3,6 +3,7 @@
 //!
 //! Dead variables are zeroed at every step, so that two states differ only in what can still matter.
 
+use super::folio::FolioOp;
 use super::lock::{Class, Scope};
 use super::op::{Expr, Op, Pc, Program, Reg, Source};
 
@@ -13,7 +14,8 @@ impl Op {
             Op::Jump(pc)
             | Op::Branch(_, pc)
             | Op::TryAcquire(_, _, pc)
-            | Op::GetPageUnlessZero(_, pc) => Some(*pc),
+            | Op::GetPageUnlessZero(_, pc)
+            | Op::Folio(FolioOp::TryFreezeRefs(_, pc)) => Some(*pc),
             _ => None,
         }
     }
@@ -23,7 +25,8 @@ impl Op {
             Op::Jump(pc)
             | Op::Branch(_, pc)
             | Op::TryAcquire(_, _, pc)
-            | Op::GetPageUnlessZero(_, pc) => Some(pc),
+            | Op::GetPageUnlessZero(_, pc)
+            | Op::Folio(FolioOp::TryFreezeRefs(_, pc)) => Some(pc),
             _ => None,
         }
     }
@@ -70,6 +73,7 @@ impl Op {
                 b.regs(&mut out);
             }
             Op::Load(_, source) => source.regs(&mut out),
+            Op::Folio(op) => op.exprs().into_iter().for_each(|e| e.regs(&mut out)),
             Op::BugOn(found, source, bad) => {
                 bad.regs(&mut out);
                 out.retain(|reg| reg != found);
@@ -101,6 +105,7 @@ impl Op {
             | Op::ClearPte(_, _, reg)
             | Op::PteToMigration(_, _, reg)
             | Op::ClearHugePmd(_, _, reg) => Some(*reg),
+            Op::Folio(op) => op.defines(),
             _ => None,
         }
     }
@@ -125,6 +130,7 @@ impl Op {
             ) => (1, 1),
             (PageHold::Pin, Op::GetPageUnlessZero(..)) => (1, 0),
             (PageHold::Pin, Op::PutPage(..) | Op::VecAdd(..)) => (-1, -1),
+            (PageHold::Pin, Op::Folio(op)) if op.takes_reference() => (1, 1),
             _ => (0, 0),
         }
     }
@@ -148,6 +154,7 @@ impl Source {
             | Source::HeldElsewhere(e)
             | Source::MigrationAt(_, e) => Expr::regs(e, out),
             Source::Pmd(..) | Source::VmLockedIn(_) => {}
+            Source::Folio(source) => source.expr().into_iter().for_each(|e| e.regs(out)),
         }
     }
 }

@@ -6,7 +6,7 @@ use super::lock::{Class, LockName, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Pc, Program, Reg, RegKind, Source};
 use super::pagevec::Batch;
 use super::state::State;
-use super::world::{Memory, Pmd, RegionKind, World};
+use super::world::{Memory, MmMemory, Pmd, RegionKind, World};
 use std::ops::RangeInclusive;
 
 /// Programs on a world, ready to run.
@@ -147,6 +147,10 @@ impl Machine {
         }
         for &page in &memory.mlocked {
             layout.mlocked.set(&mut next.words, page, true);
+            layout.folio.unevictable.set(&mut next.words, page, true);
+            let locks = |mm: &&MmMemory| mm.locked.iter().any(|range| range.contains(&page));
+            let lockers = memory.mms.iter().filter(locks).count() as i64;
+            let _fits = layout.folio.set_count(&mut next.words, page, lockers);
         }
         for &(cpu, page) in &memory.lru_add {
             layout.lru.set(&mut next.words, page, false);
@@ -212,14 +216,23 @@ impl Machine {
             Expr::Unsigned32(a) => eval(a) & i64::from(u32::MAX),
             Expr::NextIn(vec, from) => {
                 let none = i64::from(self.world.pages());
-                let plane = self.state(state).batch(vec.of(cpu));
+                let plane = self.state(state).pagevec(vec.of(cpu));
                 plane.map_or(none, |p| p.next(state, eval(from) as u16).into())
             }
             Expr::CountIn(vec) => {
-                let plane = self.state(state).batch(vec.of(cpu));
+                let plane = self.state(state).pagevec(vec.of(cpu));
                 plane.map_or(0, |p| p.count(state))
             }
+            Expr::BatchLen => self.state(state).batch(cpu).count() as i64,
+            Expr::BatchPage(i) => self.batch_entry(state, cpu, eval(i)).0,
+            Expr::BatchKind(i) => self.batch_entry(state, cpu, eval(i)).1,
         }
+    }
+
+    /// The page of an entry of a CPU's batch, and what is to be done with it; 0 past the end.
+    fn batch_entry(&self, state: &[u64], cpu: usize, i: i64) -> (i64, i64) {
+        let entry = self.state(state).batch(cpu).nth(i.max(0) as usize);
+        entry.map_or((0, 0), |(page, kind)| (page.into(), kind))
     }
 
     /// What a load would fetch, or nothing if it would be a bug.
@@ -246,17 +259,17 @@ impl Machine {
 }
 
 /// Why a step did not happen.
-enum Stop {
+pub(super) enum Stop {
     Wait(Blocker),
     Bug(Bug),
 }
 
-type Ran<T = Option<Event>> = Result<T, Stop>;
+pub(super) type Ran<T = Option<Event>> = Result<T, Stop>;
 
 /// A state under construction.
-struct Next<'m> {
-    machine: &'m Machine,
-    words: Vec<u64>,
+pub(super) struct Next<'m> {
+    pub(super) machine: &'m Machine,
+    pub(super) words: Vec<u64>,
 }
 
 impl<'m> Next<'m> {
@@ -308,7 +321,7 @@ impl<'m> Next<'m> {
 
             Op::GetPage(p) => self.hold(cpu, PageHold::Pin, page(p))?,
             Op::GetPageUnlessZero(p, otherwise) => {
-                if before.referenced(page(p)) {
+                if before.referenced(page(p)) && !layout.folio.frozen.get(before.words, page(p)) {
                     self.hold(cpu, PageHold::Pin, page(p))?;
                 } else {
                     to = *otherwise;
@@ -406,6 +419,7 @@ impl<'m> Next<'m> {
                         to.set(&mut self.words, p, from.get(before.words, p));
                     }
                 }
+                self.copy_entries(before, *from, *mm, *region);
             }
             Op::SetVmLocked(area, value) => {
                 for p in area.pages.clone() {
@@ -437,6 +451,7 @@ impl<'m> Next<'m> {
                     layout.compound.set(&mut self.words, q, !tail);
                 }
             }
+            Op::Folio(op) => self.folio(before, cpu, op, &mut to)?,
         }
         self.settle(cpu, to)?;
         Ok(event)
@@ -504,7 +519,7 @@ impl<'m> Next<'m> {
     }
 
     fn set_batch(&mut self, batch: (usize, Batch), page: u16, value: bool) {
-        if let Some(plane) = self.state().batch(batch) {
+        if let Some(plane) = self.state().pagevec(batch) {
             plane.set(&mut self.words, page, value);
         }
     }
@@ -570,6 +585,7 @@ impl<'m> Next<'m> {
                 let frame = before.migration_at(*mm, page(p));
                 frame.map_or(0, |frame| i64::from(frame) + 1)
             }
+            Source::Folio(source) => self.load_folio(before, cpu, source),
         })
     }
 
@@ -577,6 +593,7 @@ impl<'m> Next<'m> {
         match flag {
             Flag::Mlocked => self.machine.layout.mlocked.get(&self.words, page),
             Flag::Lru => self.machine.layout.lru.get(&self.words, page),
+            Flag::Unevictable => self.machine.layout.folio.unevictable.get(&self.words, page),
         }
     }
 
@@ -588,10 +605,18 @@ impl<'m> Next<'m> {
                 .mlocked
                 .set(&mut self.words, page, value),
             Flag::Lru => self.machine.layout.lru.set(&mut self.words, page, value),
+            Flag::Unevictable => {
+                let folio = &self.machine.layout.folio;
+                folio.unevictable.set(&mut self.words, page, value);
+                if !value {
+                    // The word that holds the count links the page into a list again.
+                    let _fits = folio.set_count(&mut self.words, page, 0);
+                }
+            }
         }
     }
 
-    fn set(&mut self, cpu: usize, reg: Reg, value: i64) -> Ran<()> {
+    pub(super) fn set(&mut self, cpu: usize, reg: Reg, value: i64) -> Ran<()> {
         let info = &self.machine.programs[cpu].regs[usize::from(reg.0)];
         let field = self.machine.layout.cpus[cpu].regs[usize::from(reg.0)];
         if field.set(&mut self.words, value) && (info.kind != RegKind::Flag || value & !1 == 0) {
@@ -608,11 +633,20 @@ impl<'m> Next<'m> {
         let _fits = field.set(&mut self.words, 0);
     }
 
-    fn set_pmd(&mut self, mm: usize, region: usize, pmd: Pmd) {
+    pub(super) fn set_pmd(&mut self, mm: usize, region: usize, pmd: Pmd) {
         let _fits = self.machine.layout.pmd[mm][region].set(&mut self.words, pmd as i64);
     }
 
-    fn fill_ptes(&mut self, mm: u8, region: u16, present: impl Fn(u16) -> bool) {
+    /// Copies the migration entries of a region from one address space to another.
+    fn copy_entries(&mut self, before: State<'m>, from: u8, mm: u8, region: u16) {
+        let migration = &self.machine.layout.folio.migration;
+        for page in self.machine.world.regions[usize::from(region)].pages() {
+            let entry = migration[usize::from(from)].get(before.words, page);
+            migration[usize::from(mm)].set(&mut self.words, page, entry);
+        }
+    }
+
+    pub(super) fn fill_ptes(&mut self, mm: u8, region: u16, present: impl Fn(u16) -> bool) {
         for page in self.machine.world.regions[usize::from(region)].pages() {
             let plane = self.machine.layout.pte[usize::from(mm)];
             plane.set(&mut self.words, page, present(page));
@@ -639,6 +673,7 @@ impl<'m> Next<'m> {
                 for plane in [layout.tail, layout.compound, layout.mlocked] {
                     plane.set(&mut self.words, q, false);
                 }
+                self.set_flag(Flag::Unevictable, q, false);
             }
         }
     }
@@ -668,7 +703,7 @@ impl<'m> Next<'m> {
     }
 
     /// Adds a page to those that a CPU holds in one way.
-    fn hold(&mut self, cpu: usize, hold: PageHold, page: u16) -> Ran<()> {
+    pub(super) fn hold(&mut self, cpu: usize, hold: PageHold, page: u16) -> Ran<()> {
         let machine = self.machine;
         let slots = machine.layout.cpus[cpu]
             .pages
@@ -707,7 +742,7 @@ impl<'m> Next<'m> {
         }
     }
 
-    fn state(&self) -> State<'_> {
+    pub(super) fn state(&self) -> State<'_> {
         self.machine.state(&self.words)
     }
 }

@@ -263,7 +263,8 @@ impl Access {
             | Op::PteToMigration(..)
             | Op::MigrationToPte(..)
             | Op::ClearMigration(..)
-            | Op::MakeCompound(_) => return Access::everything(),
+            | Op::MakeCompound(_)
+            | Op::Folio(_) => return Access::everything(),
         }
         all
     }
@@ -288,7 +289,8 @@ impl Access {
             Source::PageAt(..)
             | Source::PteMaps(..)
             | Source::HeldElsewhere(_)
-            | Source::MigrationAt(..) => *self = Access::everything(),
+            | Source::MigrationAt(..)
+            | Source::Folio(_) => *self = Access::everything(),
             Source::Mapcount(p) => {
                 for mm in 0..world.mms {
                     self.reads(Object::Maps(mm), at(p));

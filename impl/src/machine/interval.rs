@@ -102,7 +102,12 @@ impl Places<'_> {
                 }
             }
             Expr::And(a, b) => and(both(a, b)),
-            Expr::Unsigned32(_) | Expr::NextIn(..) | Expr::CountIn(_) => Interval {
+            Expr::Unsigned32(_)
+            | Expr::NextIn(..)
+            | Expr::CountIn(_)
+            | Expr::BatchLen
+            | Expr::BatchPage(_)
+            | Expr::BatchKind(_) => Interval {
                 least: 0,
                 most: i64::from(u32::MAX),
             },

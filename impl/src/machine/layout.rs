@@ -5,6 +5,7 @@
 //! The layout is exact: two states are the same if and only if their words are.
 
 use super::dataflow::{Facts, PageHold, most_held};
+use super::folio::{FolioLayout, FolioOp};
 use super::interval::Interval;
 use super::lock::{Class, Scope};
 use super::op::{Op, Program, RegKind};
@@ -185,6 +186,8 @@ pub(super) struct CpuLayout {
     pub(super) pages: Vec<(PageHold, Vec<Field>)>,
     /// The page vectors in use.
     pub(super) batches: Vec<(Batch, Plane)>,
+    /// The entries of the batch: page + 1, or 0, and what is to be done.
+    pub(super) batch: Vec<(Field, Field)>,
 }
 
 /// The place of every variable.
@@ -216,6 +219,8 @@ pub struct Layout {
     pub(super) migration: Vec<Plane>,
     /// Page-middle-directory entries, per address space and region.
     pub(super) pmd: Vec<Vec<Field>>,
+    /// What the kernels since v4.5 need.
+    pub(super) folio: FolioLayout,
     /// CPUs.
     pub(super) cpus: Vec<CpuLayout>,
     /// Variables of an observer.
@@ -240,6 +245,7 @@ impl Layout {
     pub(super) fn observable(&self) -> Vec<u64> {
         let mut mask = vec![0; self.words];
         let per_mm = self.vm_locked.iter().chain(&self.pte);
+        let per_mm = per_mm.chain(&self.folio.migration);
         for plane in [self.mlocked, self.rides, self.free].iter().chain(per_mm) {
             plane.fill(&mut mask);
         }
@@ -296,6 +302,7 @@ impl Layout {
         let pmd = (0..mms)
             .map(|_| (0..regions).map(|_| packer.field(0..=7)).collect())
             .collect();
+        let folio = FolioLayout::new(&mut packer, world, programs);
         let cpus = programs
             .iter()
             .zip(facts)
@@ -329,6 +336,7 @@ impl Layout {
             pte,
             migration,
             pmd,
+            folio,
             cpus,
             extra,
         })
@@ -398,6 +406,14 @@ fn cpu_layout(
             )
         })
         .collect();
+    let batches_mlock = |op: &Op| matches!(op, Op::Folio(FolioOp::BatchAdd(..)));
+    let entries = if program.code.iter().any(|instr| batches_mlock(&instr.op)) {
+        world.batch
+    } else {
+        0
+    };
+    let batch = (0..entries).map(|_| (packer.field(page.clone()), packer.field(0..=1)));
+    let batch = batch.collect();
     let pc = packer.field(0..=program.code.len() as i64);
     let mut own = vec![0; packer.words()];
     for field in fields.iter().chain([&pc]) {
@@ -409,6 +425,7 @@ fn cpu_layout(
             .enumerate()
             .filter(|(_, bits)| *bits != 0)
             .collect(),
+        batch,
         pc,
         regs: facts.slot.iter().map(|&slot| fields[slot]).collect(),
         ranges: fields.iter().map(|field| field.range()).collect(),
@@ -435,7 +452,7 @@ fn reg_range(world: &World, kind: RegKind) -> std::ops::RangeInclusive<i64> {
 
 /// Puts fields and planes into the first word with room.
 #[derive(Default)]
-struct Packer {
+pub(super) struct Packer {
     used: Vec<u8>,
 }
 
@@ -452,8 +469,10 @@ impl Packer {
         }
     }
 
-    fn plane(&mut self, pages: u16) -> Plane {
-        let (word, shift) = if pages <= 64 {
+    pub(super) fn plane(&mut self, pages: u16) -> Plane {
+        let (word, shift) = if pages == 0 {
+            (0, 0)
+        } else if pages <= 64 {
             self.room(pages as u8)
         } else {
             let word = self.used.len() as u16;

@@ -1,7 +1,8 @@
 //! A small machine for kernel algorithms.
 //!
 //! * [`World`]: what there is (regions of memory, address spaces, CPUs), fixed for a scenario.
-//! * [`Op`], [`Expr`], [`Program`]: what a CPU does, as data.
+//! * [`Op`], [`Expr`], [`Program`]: what a CPU does, as data; [`FolioOp`] the part of it that the
+//!   kernels since v4.5 need.
 //! * [`Pagevec`]: the batches of pages that a CPU keeps, each with a reference.
 //! * [`Asm`]: how kernel functions emit it.
 //! * [`Layout`]: where each variable sits in a packed state.
@@ -13,6 +14,8 @@ mod ahead;
 mod asm;
 mod dataflow;
 mod exec;
+mod folio;
+mod folio_exec;
 mod footprint;
 mod interval;
 mod layout;
@@ -27,6 +30,7 @@ mod world;
 pub use ahead::Ahead;
 pub use asm::{Asm, Cond, Target, page_locked, read, test_clear, test_set, trylock};
 pub use exec::{Blocker, Bug, Event, Machine, Step};
+pub use folio::{Batched, FolioOp, FolioSource, VmFlags};
 pub use footprint::{Access, Object};
 pub use layout::{Field, Layout, LayoutError, Plane, widest};
 pub use lock::{Class, Kind, LockName, Mode, Scope};
@@ -35,4 +39,4 @@ pub use op::{Expr, Flag, Instr, LockRef, Op, Pc, Program, Reg, RegInfo, RegKind,
 pub use pagevec::{Batch, Pagevec};
 pub use render::page_name;
 pub use state::State;
-pub use world::{Area, Memory, MmMemory, Pmd, Region, RegionKind, World};
+pub use world::{Area, Memory, MmMemory, Pmd, Region, RegionKind, SMALL_BATCH, World};

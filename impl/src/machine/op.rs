@@ -1,5 +1,6 @@
 //! The instruction set, as data.
 
+use super::folio::{FolioOp, FolioSource};
 use super::lock::{Class, Mode};
 use super::pagevec::Pagevec;
 use super::world::{Area, Pmd};
@@ -61,6 +62,12 @@ pub enum Expr {
     NextIn(Pagevec, Box<Expr>),
     /// How many pages a page vector holds.
     CountIn(Pagevec),
+    /// How many entries this CPU's batch has.
+    BatchLen,
+    /// The page of an entry of this CPU's batch.
+    BatchPage(Box<Expr>),
+    /// What an entry of this CPU's batch asks for ([`super::Batched`]).
+    BatchKind(Box<Expr>),
 }
 
 impl Expr {
@@ -83,7 +90,13 @@ impl Expr {
     pub(super) fn is_wide(&self) -> bool {
         match self {
             Expr::Unsigned32(_) => true,
-            Expr::Const(_) | Expr::Reg(_) | Expr::NextIn(..) | Expr::CountIn(_) => false,
+            Expr::Const(_)
+            | Expr::Reg(_)
+            | Expr::NextIn(..)
+            | Expr::CountIn(_)
+            | Expr::BatchLen
+            | Expr::BatchPage(_)
+            | Expr::BatchKind(_) => false,
             Expr::Not(a) => a.is_wide(),
             Expr::Add(a, b)
             | Expr::Sub(a, b)
@@ -101,8 +114,11 @@ impl Expr {
                 a.pagevecs(out);
             }
             Expr::CountIn(vec) => out.push(*vec),
-            Expr::Const(_) | Expr::Reg(_) => {}
-            Expr::Not(a) | Expr::Unsigned32(a) => a.pagevecs(out),
+            Expr::Const(_) | Expr::Reg(_) | Expr::BatchLen => {}
+            Expr::Not(a)
+            | Expr::Unsigned32(a)
+            | Expr::BatchPage(a)
+            | Expr::BatchKind(a) => a.pagevecs(out),
             Expr::Add(a, b)
             | Expr::Sub(a, b)
             | Expr::And(a, b)
@@ -117,9 +133,13 @@ impl Expr {
     /// Every local variable the expression reads.
     pub(super) fn regs(&self, out: &mut Vec<Reg>) {
         match self {
-            Expr::Const(_) | Expr::CountIn(_) => {}
+            Expr::Const(_) | Expr::CountIn(_) | Expr::BatchLen => {}
             Expr::Reg(reg) => out.push(*reg),
-            Expr::Not(a) | Expr::Unsigned32(a) | Expr::NextIn(_, a) => a.regs(out),
+            Expr::Not(a)
+            | Expr::Unsigned32(a)
+            | Expr::NextIn(_, a)
+            | Expr::BatchPage(a)
+            | Expr::BatchKind(a) => a.regs(out),
             Expr::Add(a, b)
             | Expr::Sub(a, b)
             | Expr::And(a, b)
@@ -229,6 +249,8 @@ pub enum Flag {
     Mlocked,
     /// `PG_lru`: the page is on a list of the page replacement.
     Lru,
+    /// `PG_unevictable`: that list is the unevictable one.
+    Unevictable,
 }
 
 impl Flag {
@@ -237,6 +259,7 @@ impl Flag {
         match self {
             Flag::Mlocked => "Mlocked",
             Flag::Lru => "LRU",
+            Flag::Unevictable => "Unevictable",
         }
     }
 }
@@ -276,6 +299,8 @@ pub enum Source {
     HeldElsewhere(Expr),
     /// The frame whose migration entry an address space has at an address, and 1; 0 if none.
     MigrationAt(u8, Expr),
+    /// Something about folios.
+    Folio(FolioSource),
 }
 
 /// One instruction: one atomic action on shared memory, or local work that takes no step of its own.
@@ -368,6 +393,8 @@ pub enum Op {
     ClearMigration(u8, Expr),
     /// `prep_compound_page()`: the frames of a region become one huge page.
     MakeCompound(u16),
+    /// An instruction on folios.
+    Folio(FolioOp),
 }
 
 impl Op {

@@ -1,6 +1,7 @@
 //! How instructions read: with variable names in labels, with values in drawings.
 
 use super::exec::{Machine, Step};
+use super::folio::FolioOp;
 use super::lock::{Class, Mode};
 use super::op::{Expr, Flag, LockRef, Op, Reg, RegInfo, Source};
 use super::pagevec::Pagevec;
@@ -34,7 +35,7 @@ pub fn page_name(world: &World, page: u16) -> String {
 }
 
 /// How the parts of an instruction read.
-trait Words {
+pub(super) trait Words {
     fn page(&self, expr: &Expr) -> String;
     fn number(&self, expr: &Expr) -> String;
     fn reg(&self, reg: Reg) -> String;
@@ -69,6 +70,11 @@ impl Machine {
                 let taken = self.held_more(state, &next, cpu);
                 out += if taken { ": taken" } else { ": no" };
             }
+            (Op::Folio(FolioOp::TryFreezeRefs(p, _)), Step::Moved(_)) => {
+                let page = self.eval(state, cpu, p) as u16;
+                let frozen = self.layout.folio.frozen.get(&next, page);
+                out += if frozen { ": frozen" } else { ": no" };
+            }
             (Op::TestSet(..) | Op::TestClear(..) | Op::Load(..), _) => {
                 out += &self.found(state, cpu, &instr.op);
             }
@@ -87,6 +93,7 @@ impl Machine {
         let flag = |flag: Flag, e: &Expr| match flag {
             Flag::Mlocked => layout.mlocked.get(state, page(e)),
             Flag::Lru => layout.lru.get(state, page(e)),
+            Flag::Unevictable => layout.folio.unevictable.get(state, page(e)),
         };
         match op {
             Op::TestSet(f, e, _) | Op::TestClear(f, e, _) => {
@@ -128,6 +135,9 @@ impl Words for Names<'_> {
             Expr::Unsigned32(a) => format!("(unsigned int) {}", self.number(a)),
             Expr::NextIn(vec, _) => format!("page of {}", pagevec(*vec)),
             Expr::CountIn(vec) => format!("pagevec_count({})", pagevec(*vec)),
+            Expr::BatchLen => "batch length".to_owned(),
+            Expr::BatchPage(i) => format!("batch[{}]", self.number(i)),
+            Expr::BatchKind(i) => format!("kind of batch[{}]", self.number(i)),
         }
     }
 
@@ -176,7 +186,7 @@ fn minus(value: i64) -> String {
     }
 }
 
-fn mm(index: u8) -> char {
+pub(super) fn mm(index: u8) -> char {
     char::from(b'A' + index)
 }
 
@@ -223,6 +233,7 @@ fn source_text(source: &Source, words: &dyn Words) -> String {
         Source::MigrationAt(m, p) => {
             format!("is_migration_entry({}, {})", mm(*m), words.number(p))
         }
+        Source::Folio(source) => source.text(words),
     }
 }
 
@@ -291,5 +302,6 @@ fn text(op: &Op, words: &dyn Words) -> String {
             format!("clear migration entry of {} for {}", mm(*m), words.page(p))
         }
         Op::MakeCompound(_) => "prep_compound_page()".to_owned(),
+        Op::Folio(op) => op.text(words),
     }
 }

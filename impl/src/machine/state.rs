@@ -46,6 +46,24 @@ impl<'a> State<'a> {
         self.machine.layout.pte[usize::from(mm)].words(self.words)
     }
 
+    /// The migration ptes of `mm`, 64 a word: not present, to be restored.
+    pub fn migration(self, mm: u8) -> impl Iterator<Item = u64> + 'a {
+        self.machine.layout.folio.migration[usize::from(mm)].words(self.words)
+    }
+
+    /// The pages with `PG_unevictable`, 64 a word; none if no program moves pages there.
+    pub fn unevictable(self) -> impl Iterator<Item = u64> + 'a {
+        self.machine.layout.folio.unevictable.words(self.words)
+    }
+
+    /// The pages in a CPU's batch, each with what is to be done.
+    pub fn batch(self, cpu: usize) -> impl Iterator<Item = (u16, i64)> + 'a {
+        let entries = self.cpu(cpu).batch.iter();
+        let read = entries.map(move |(p, kind)| (p.get(self.words), kind.get(self.words)));
+        read.take_while(|(p, _)| *p > 0)
+            .map(|(p, kind)| (p as u16 - 1, kind))
+    }
+
     /// Whether `mm` maps `page`.
     pub fn maps(self, mm: u8, page: u16) -> bool {
         let region = self.machine.world.region_of(page);
@@ -53,6 +71,7 @@ impl<'a> State<'a> {
             Pmd::Huge | Pmd::Splitting => true,
             Pmd::Table => self.machine.layout.pte[usize::from(mm)].get(self.words, page),
             Pmd::None | Pmd::HugeZero => self.maps_as_spare(mm, region, page),
+            Pmd::Migration => false,
         }
     }
 
@@ -132,13 +151,13 @@ impl<'a> State<'a> {
             let mut batches = cpu.into_iter().flat_map(|cpu| &cpu.batches);
             batches.any(|(_, plane)| plane.get(self.words, page))
         };
-        let own = self.batch((cpu, Batch::LruAdd));
+        let own = self.pagevec((cpu, Batch::LruAdd));
         own.is_some_and(|plane| plane.get(self.words, page))
             || others().any(|other| pinned(other) || in_batch(other))
     }
 
     /// The page vector of a CPU, if it is in use.
-    pub(super) fn batch(self, (cpu, batch): (usize, Batch)) -> Option<Plane> {
+    pub(super) fn pagevec(self, (cpu, batch): (usize, Batch)) -> Option<Plane> {
         let batches = &self.machine.layout.cpus.get(cpu)?.batches;
         batches
             .iter()
@@ -158,6 +177,13 @@ impl<'a> State<'a> {
         (0..self.machine.world.mms)
             .filter(|&mm| self.maps(mm, page) || self.has_pte(mm, page))
             .count() as i64
+    }
+
+    /// How many address spaces map `page` by a huge entry.
+    pub(super) fn pmd_mapcount(self, page: u16) -> i64 {
+        let region = self.machine.world.region_of(page);
+        let huge = |&mm: &u8| matches!(self.pmd(mm, region), Pmd::Huge | Pmd::Splitting);
+        (0..self.machine.world.mms).filter(huge).count() as i64
     }
 
     /// The next instruction of a CPU.
@@ -226,28 +252,42 @@ impl<'a> State<'a> {
         })
     }
 
-    /// Whether somebody holds a reference on the folio of `page`: a mapping, a CPU, a split.
+    /// Whether somebody holds a reference on the folio of `page`: a mapping, a CPU, a batch, a split.
     pub(super) fn referenced(self, page: u16) -> bool {
+        self.mapcount(page) > 0 || self.other_refs(page) > 0 || self.mapped_refs(page) > 0
+    }
+
+    /// The pages of the folio of `page`.
+    pub(super) fn folio(self, page: u16) -> impl Iterator<Item = u16> + 'a {
         let layout = &self.machine.layout;
-        let region = self.machine.world.regions[self.machine.world.region_of(page)];
-        let bit = |plane: Plane, page| plane.get(self.words, page);
-        let whole = bit(layout.tail, page) || bit(layout.compound, page);
-        let of_folio = |q: u16| {
-            q == page
-                || whole
-                    && region.pages().contains(&q)
-                    && (bit(layout.tail, q) || bit(layout.compound, q))
-        };
-        if bit(layout.split_ref, page) || self.mapcount(page) > 0 {
-            return true;
-        }
-        let mut batches = layout.cpus.iter().flat_map(|cpu| &cpu.batches);
-        if batches.any(|(_, plane)| plane.get(self.words, page)) {
-            return true;
-        }
+        let world = &self.machine.world;
+        let whole = move |q| layout.tail.get(self.words, q) || layout.compound.get(self.words, q);
+        let others = world.regions[world.region_of(page)].pages();
+        others.filter(move |&q| q == page || whole(page) && whole(q))
+    }
+
+    /// The head of the folio of `page`.
+    pub(super) fn head(self, page: u16) -> u16 {
+        self.folio(page).next().unwrap_or(page)
+    }
+
+    /// The mappings of any page of the folio of `page`; a huge one counts for each.
+    pub(super) fn mapped_refs(self, page: u16) -> i64 {
+        self.folio(page).map(|q| self.mapcount(q)).sum()
+    }
+
+    /// The references on the folio of `page` other than mappings: CPUs, batches, a split.
+    pub(super) fn other_refs(self, page: u16) -> i64 {
+        let of_folio = |p: u16| self.folio(page).any(|q| q == p);
         let cpus = 0..self.machine.programs.len();
-        cpus.flat_map(|cpu| self.held_pages(cpu, PageHold::Pin))
-            .any(of_folio)
+        let pins = cpus
+            .clone()
+            .flat_map(|cpu| self.held_pages(cpu, PageHold::Pin));
+        let batched = cpus.flat_map(|cpu| self.batch(cpu)).map(|(p, _)| p);
+        let held = pins.chain(batched).filter(|&p| of_folio(p)).count() as i64;
+        let vectors = self.machine.layout.cpus.iter().flat_map(|cpu| &cpu.batches);
+        let waiting = vectors.filter(|(_, plane)| plane.get(self.words, page)).count() as i64;
+        held + waiting + i64::from(self.machine.layout.split_ref.get(self.words, page))
     }
 
     /// The pages that a CPU holds in one way.

@@ -16,16 +16,19 @@ pub enum Pmd {
     Table = 3,
     /// The huge zero page is mapped.
     HugeZero = 4,
+    /// Nothing is present, and a huge page will be mapped again.
+    Migration = 5,
 }
 
 impl Pmd {
     /// All states, in the order of their numbers.
-    pub const ALL: [Pmd; 5] = [
+    pub const ALL: [Pmd; 6] = [
         Pmd::None,
         Pmd::Huge,
         Pmd::Splitting,
         Pmd::Table,
         Pmd::HugeZero,
+        Pmd::Migration,
     ];
 
     /// The name that drawings use.
@@ -36,6 +39,7 @@ impl Pmd {
             Pmd::Splitting => "splitting",
             Pmd::Table => "table",
             Pmd::HugeZero => "huge zero page",
+            Pmd::Migration => "migration entry",
         }
     }
 }
@@ -88,7 +92,12 @@ pub struct World {
     /// The CPUs, counted from 0, that have a page vector on the way to the lists; 0 if all have been
     /// drained for good.
     pub lru_add_cpus: u8,
+    /// How many pages a CPU's batch takes before it must be seen to.
+    pub batch: u16,
 }
+
+/// The batches of small worlds: the least that defers anything. Real ones take 15 to 31 pages.
+pub const SMALL_BATCH: u16 = 2;
 
 impl World {
     /// The number of base pages.

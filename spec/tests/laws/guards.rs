@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mlock_spec::{Contract, Guard, GuardKind, Law, Refusal, State, Transition};
+use mlock_spec::{AtRest, Contract, Guard, GuardKind, Law, PageSet, Refusal, State, Transition};
 
 use crate::read;
 
@@ -263,6 +263,43 @@ fn what_another_still_wants_is_neither_cleared_nor_freed() {
 fn only_split_calls_may_clear_what_is_wanted_under_the_later_contract() {
     let (guard, law, _) = refusal_under(&Contract::V4_5, &start(), "CPU0: Clear {4-7}");
     assert_eq!((guard, law), (GuardKind::StillWanted, Law::OthersKeep));
+}
+
+/// Law: `OthersKeep`.
+#[test]
+fn upkeep_may_clear_what_is_wanted_under_the_last_contract_alone() {
+    let upkeep = with(|state| state.call[0] = Some(read("migrate({4-7})")));
+    let clear = read("CPU0: Clear {4-7}");
+    for contract in [Contract::ORIGINAL, Contract::V4_5] {
+        let refusal = upkeep.guards(&clear, &contract).unwrap_err();
+        assert_eq!(refusal.guard.kind(), GuardKind::StillWanted);
+    }
+    let cleared = upkeep.apply(&clear, &Contract::V5_18).unwrap();
+    let marked = cleared.apply(&read("CPU0: Mark {4-7}"), &Contract::V5_18);
+    assert_eq!(marked.unwrap(), upkeep);
+}
+
+/// Law: `MunlockTakesEffect`.
+#[test]
+fn what_is_put_off_is_excused_until_it_is_seen_to_and_what_a_list_keeps_is_not() {
+    let end = with(|state| {
+        state.call = vec![None; 2];
+        state.wanted = vec![PageSet::new(); 2];
+        state.mlocked = read("{0-3}");
+    });
+    let stray = |contract: &Contract, put_off: &str, kept: &str| -> PageSet {
+        let lists = AtRest {
+            put_off: read(put_off),
+            kept: read(kept),
+        };
+        let found = end.violations_at_rest(contract, &lists);
+        let stray = found.into_iter().find(|v| v.law == Law::MunlockTakesEffect);
+        stray.map(|violation| violation.pages).unwrap_or_default()
+    };
+    assert_eq!(stray(&Contract::V4_5, "{0-3}", "{}"), read("{0-3}"));
+    assert_eq!(stray(&Contract::V5_18, "{0-3}", "{}"), read("{}"));
+    assert_eq!(stray(&Contract::V5_18, "{0-1}", "{}"), read("{2-3}"));
+    assert_eq!(stray(&Contract::V5_18, "{0-3}", "{4}"), read("{4}"));
 }
 
 #[test]

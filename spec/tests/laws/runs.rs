@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use mlock_spec::{
-    Actor, Call, Contract, GuardKind, Law, PageSet, SplitGuarantee, State, Transition, Violation,
+    Actor, Call, Contract, GuardKind, Law, PageSet, SplitGuarantee, State, Transition,
+    UpkeepGuarantee, Violation,
 };
 use quickcheck::TestResult;
 
@@ -119,7 +120,9 @@ fn nobody_takes_a_mark_or_a_page_that_is_still_wanted() {
     for_all(|run: Run| {
         run.accepted().iter().all(|(before, transition, after)| {
             let waived = run.contract.split == SplitGuarantee::MayClearAndRemark
-                && splitting(before, transition.actor());
+                && splitting(before, transition.actor())
+                || run.contract.upkeep == UpkeepGuarantee::MayClearAndRemark
+                    && upkeeping(before, transition.actor());
             let marks = before.mlocked.difference(&after.mlocked);
             let pages = before.present.difference(&after.present);
             let wanted = before.all_wanted();
@@ -295,6 +298,10 @@ fn folios_touched(state: &State, transition: &Transition) -> PageSet {
 
 fn splitting(state: &State, actor: Actor) -> bool {
     matches!(state.call_of(actor), Some(Call::Split { .. }))
+}
+
+fn upkeeping(state: &State, actor: Actor) -> bool {
+    state.call_of(actor).is_some_and(Call::is_upkeep)
 }
 
 /// Says whether `pages`, and nothing else, is reported for `law` if and only if `state` is quiescent.
