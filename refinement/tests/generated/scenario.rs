@@ -145,6 +145,19 @@ fn call((what, mm, region, part): RawCall, memory: &Memory) -> Call {
     }
 }
 
+/// Whether a call is among those that are generated.
+pub(crate) fn is_generated(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Mlock(..)
+            | Call::Munlock(..)
+            | Call::Munmap(..)
+            | Call::Exit(_)
+            | Call::Fork(..)
+            | Call::Split(_)
+    )
+}
+
 fn uses(call: &Call, mm: Mm) -> bool {
     match *call {
         Call::Mlock(a, _) | Call::Munlock(a, _) | Call::Munmap(a, _) | Call::Exit(a) => a == mm,
