@@ -205,6 +205,15 @@ type MunlockPage = fn(&mut Asm<'_>, &Kernel, Reg, Reg);
 /// works in batches leaves the last address of the batch in the variable before it.
 type MunlockAt = fn(&mut Asm<'_>, &Kernel, &Area, Reg, Reg);
 
+/// How far a migration gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migration {
+    /// Pages move to spare frames.
+    Moves,
+    /// Pages are unmapped and mapped again where they are, as when a migration fails.
+    Fails,
+}
+
 /// Emits the body of a call.
 type Calls = fn(&mut Asm<'_>, &Kernel, &SysCall);
 
@@ -222,6 +231,7 @@ pub struct Kernel {
     /// How the family of kernels that it belongs to makes calls. What follows are the choices of the
     /// kernels up to v4.4; others keep their own.
     calls: Calls,
+    migration: Migration,
     walk: Walk,
     tail_flags: TailFlags,
     munlock_at: MunlockAt,
@@ -294,6 +304,11 @@ impl Kernel {
     /// The kernel of that name.
     pub fn named(name: &str) -> Option<Kernel> {
         Kernel::ALL.into_iter().find(|kernel| kernel.name == name)
+    }
+
+    /// How far a migration gets in the model of this kernel.
+    pub fn migration(&self) -> Migration {
+        self.migration
     }
 
     /// The program of a CPU that makes these calls, one after the other.

@@ -25,6 +25,7 @@ pub(super) const KERNEL: Kernel = Kernel {
     base: None,
     source: "8449d21fb49e, b676b293fb48 (v3.7)",
     calls: super::calls::call,
+    migration: super::Migration::Moves,
     walk: Walk::EveryPage,
     tail_flags: TailFlags::CopyMlocked,
     munlock_at: walk::munlock_found_page,

@@ -115,10 +115,9 @@ impl Expr {
             }
             Expr::CountIn(vec) => out.push(*vec),
             Expr::Const(_) | Expr::Reg(_) | Expr::BatchLen => {}
-            Expr::Not(a)
-            | Expr::Unsigned32(a)
-            | Expr::BatchPage(a)
-            | Expr::BatchKind(a) => a.pagevecs(out),
+            Expr::Not(a) | Expr::Unsigned32(a) | Expr::BatchPage(a) | Expr::BatchKind(a) => {
+                a.pagevecs(out)
+            }
             Expr::Add(a, b)
             | Expr::Sub(a, b)
             | Expr::And(a, b)

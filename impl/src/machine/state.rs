@@ -286,7 +286,9 @@ impl<'a> State<'a> {
         let batched = cpus.flat_map(|cpu| self.batch(cpu)).map(|(p, _)| p);
         let held = pins.chain(batched).filter(|&p| of_folio(p)).count() as i64;
         let vectors = self.machine.layout.cpus.iter().flat_map(|cpu| &cpu.batches);
-        let waiting = vectors.filter(|(_, plane)| plane.get(self.words, page)).count() as i64;
+        let waiting = vectors
+            .filter(|(_, plane)| plane.get(self.words, page))
+            .count() as i64;
         held + waiting + i64::from(self.machine.layout.split_ref.get(self.words, page))
     }
 

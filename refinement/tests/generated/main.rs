@@ -177,7 +177,10 @@ fn every_kernel_keeps_what_it_claims_and_every_reading_of_a_run_agrees() {
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     let mut failures: Vec<String> = Vec::new();
     loop {
-        for kernel in Kernel::ALL.into_iter().filter(|k| knows_generated(k, &fixtures)) {
+        for kernel in Kernel::ALL
+            .into_iter()
+            .filter(|k| knows_generated(k, &fixtures))
+        {
             let known = broken_by.get(kernel.name);
             let Some(broken) = known.filter(|_| is_asked(kernel.name)) else {
                 continue;

@@ -322,7 +322,11 @@ fn page_mlock_one(k: &mut Asm<'_>, asked: &Asked, mm: u8, page: Reg) {
                 k.if_(read(Source::PtePresent(mm, page.into())), |k| {
                     k.if_(read(Source::VmLocked(mm, page.into())), |k| {
                         let large = read(Source::PageCompound(page.into()));
-                        k.if_else(large, |_| {}, |k| v3_7::mlock_vma_page(k, &v3_7::KERNEL, page));
+                        k.if_else(
+                            large,
+                            |_| {},
+                            |k| v3_7::mlock_vma_page(k, &v3_7::KERNEL, page),
+                        );
                     });
                 });
             });

@@ -285,6 +285,7 @@ const fn kernel_of(
         base: derived,
         source,
         calls,
+        migration: super::Migration::Fails,
         ..base
     }
 }
