@@ -5,8 +5,10 @@
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
-check: ## check every fixture against every law, and print the table
+check: ## check every fixture against every law, and print the table; then the race at the real size
 	cargo run --release --quiet -- check
+	cargo run --release --quiet -- check --pages 512 \
+		v3.7/munlock_vs_split v3.9/munlock_vs_split v3.14/munlock_vs_split
 
 test: ## run every test
 	cargo test --workspace

@@ -20,6 +20,7 @@ fn world() -> World {
         mms: 1,
         thp_pages: 2,
         lru_add_cpus: 0,
+        batch: 2,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A scenario at one size: searched, and compared with what its fixture expects.
 
 use crate::fixture::{Counts, Fixture, Verdict};
-use crate::search::{Coverage, Finding, Options, Progress, System, explore};
+use crate::search::{Coverage, Finding, Options, Progress, Reduction, System, explore};
 use crate::system::{Order, Outcome, Tally, Told};
 use mlock_impl::machine::Class;
 use mlock_spec::Law;
@@ -19,6 +19,9 @@ pub struct Report {
     pub bytes: usize,
     /// Steps taken, fused ones each.
     pub steps: usize,
+    /// Whether interleavings were left out that cannot differ. Then lengths are not the shortest, and
+    /// what a reader of the statistic can see at any time is not known.
+    pub reduced: bool,
     /// Each law's verdict.
     pub laws: BTreeMap<Law, LawReport>,
     /// Everything that was told of a step or a state, under the numbers of the search.
@@ -61,6 +64,7 @@ pub fn check_watched<S: System<Notes = Tally>>(
             depth: run.depth,
         },
         bytes: run.bytes,
+        reduced: options.reduction != Reduction::NONE,
         steps: run.steps,
         laws,
         found: run.first.keys().copied().collect(),

@@ -88,7 +88,9 @@ pub fn guarantees(runs: &[Run<'_>]) -> Guarantees {
             .into_iter()
             .map(|law| (law, guarantee(law, runs)))
             .collect(),
-        transient: worst(runs, |run| Some(run.report.tally.transient)),
+        transient: worst(runs, |run| {
+            (!run.report.reduced).then_some(run.report.tally.transient)
+        }),
     }
 }
 
@@ -115,7 +117,9 @@ fn standing(law: Law, run: &Run<'_>) -> Standing {
 }
 
 fn shortest(law: Law, run: &Run<'_>) -> Option<Shortest> {
-    let (_, steps) = run.report.laws[&law].broken?;
+    let (_, steps) = run.report.laws[&law]
+        .broken
+        .filter(|_| !run.report.reduced)?;
     let because = run.fixture.laws.get(&law).map_or("", Expected::because);
     Some(Shortest {
         steps,

@@ -283,11 +283,13 @@ fn slots(program: &Program, live: &[Vec<bool>]) -> Vec<usize> {
 
 /// One variable for each storage class that no living variable is in.
 fn dead(live: &[bool], slot: &[usize]) -> Vec<Reg> {
-    let needed = |s: usize| (0..live.len()).any(|r| live[r] && slot[r] == s);
-    let first = |reg: usize| slot.iter().position(|&s| s == slot[reg]) == Some(reg);
+    let mut done = vec![false; slot.iter().max().map_or(0, |most| most + 1)];
+    for (_, &slot) in live.iter().zip(slot).filter(|(live, _)| **live) {
+        done[slot] = true;
+    }
     (0..slot.len())
-        .filter(|&r| first(r) && !needed(slot[r]))
-        .map(|r| Reg(r as u16))
+        .filter(|&reg| !std::mem::replace(&mut done[slot[reg]], true))
+        .map(|reg| Reg(reg as u16))
         .collect()
 }
 

@@ -12,7 +12,7 @@
 //!
 //! * Batches of other CPUs are not drained from afar, and nothing preempts a CPU that works on its
 //!   own: what is done to a batch needs no lock.
-//! * `mlock_count` stops at 15; a scenario that needs more reaches a limit and says so.
+//! * `mlock_count` stops at 7; a scenario that needs more reaches a limit and says so.
 
 use super::layout::{Packer, Plane};
 use super::op::{Expr, Flag, Op, Pc, Program, Reg};
@@ -234,7 +234,7 @@ pub(super) struct FolioLayout {
     /// `VM_IO` as mlock's marker, per address space.
     pub(super) marked: Vec<Plane>,
     /// `mlock_count`, one plane per binary digit, lowest first.
-    pub(super) mlock_count: [Plane; 4],
+    pub(super) mlock_count: [Plane; 3],
 }
 
 impl FolioLayout {
@@ -258,7 +258,7 @@ impl FolioLayout {
             used(&|op| matches!(op, Op::Folio(FolioOp::SetVmFlags(_, VmFlags::LockedMarked))));
         FolioLayout {
             unevictable: packer.plane(lists),
-            mlock_count: [(); 4].map(|()| packer.plane(lists)),
+            mlock_count: [(); 3].map(|()| packer.plane(lists)),
             frozen: packer.plane(frozen),
             migration: (0..world.mms).map(|_| packer.plane(migration)).collect(),
             marked: (0..world.mms).map(|_| packer.plane(marked)).collect(),
@@ -279,6 +279,6 @@ impl FolioLayout {
         for (i, plane) in self.mlock_count.iter().enumerate() {
             plane.set(state, page, count >> i & 1 == 1);
         }
-        (0..16).contains(&count)
+        (0..8).contains(&count)
     }
 }

@@ -30,14 +30,28 @@ fn folder() -> PathBuf {
 /// All fixtures of the project: first those that answer the thread, then kernel by kernel as the
 /// story goes, then by name.
 pub fn all() -> Result<Vec<Named>, Ended> {
-    let mut all = inside(&folder())?;
-    all.sort_by_cached_key(|n| (chapter(&n.name), n.name.clone()));
-    Ok(all)
+    let folder = folder();
+    let paths = ordered(&folder)?;
+    paths.iter().map(|path| named(path, &folder)).collect()
+}
+
+/// The files of the project's fixtures, in the order of the story.
+fn ordered(folder: &Path) -> Result<Vec<PathBuf>, Ended> {
+    let mut paths = in_folder(folder)?;
+    paths.sort_by_cached_key(|path| {
+        let name = name(path, folder);
+        (chapter(&name), name)
+    });
+    Ok(paths)
+}
+
+fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, Ended> {
+    files(folder)
+        .map_err(|error| Ended::Unreadable(format!("cannot read {}: {error}", folder.display())))
 }
 
 fn inside(folder: &Path) -> Result<Vec<Named>, Ended> {
-    let paths = files(folder)
-        .map_err(|error| Ended::Unreadable(format!("cannot read {}: {error}", folder.display())))?;
+    let paths = in_folder(folder)?;
     paths.iter().map(|path| named(path, folder)).collect()
 }
 
@@ -67,14 +81,6 @@ pub fn selected(what: &Selection) -> Result<Vec<Named>, Ended> {
         let chosen: Vec<Named> = all()?.into_iter().filter(of_kernel).collect();
         return some(chosen, "no fixture is for this kernel");
     }
-    let mut project = Vec::new();
-    if !what
-        .fixtures
-        .iter()
-        .all(|wanted| Path::new(wanted).exists())
-    {
-        project = all()?;
-    }
     let mut out = Vec::new();
     for wanted in &what.fixtures {
         let path = Path::new(wanted);
@@ -83,26 +89,25 @@ pub fn selected(what: &Selection) -> Result<Vec<Named>, Ended> {
         } else if path.is_dir() {
             out.extend(inside(path)?);
         } else {
-            out.extend(called(wanted, &project, of_kernel)?);
+            out.extend(called(wanted, of_kernel)?);
         }
     }
     Ok(out)
 }
 
 /// The fixtures of the project that a name stands for: a folder, a whole name, or its last part.
-fn called(
-    wanted: &str,
-    project: &[Named],
-    of_kernel: impl Fn(&Named) -> bool,
-) -> Result<Vec<Named>, Ended> {
-    let those = |fits: &dyn Fn(&Named) -> bool| -> Vec<Named> {
-        project.iter().filter(|n| fits(n)).cloned().collect()
+fn called(wanted: &str, of_kernel: impl Fn(&Named) -> bool) -> Result<Vec<Named>, Ended> {
+    let folder = folder();
+    let paths = ordered(&folder)?;
+    let those = |fits: &dyn Fn(&str) -> bool| -> Result<Vec<Named>, Ended> {
+        let paths = paths.iter().filter(|path| fits(&name(path, &folder)));
+        paths.map(|path| named(path, &folder)).collect()
     };
-    let folder = those(&|n| n.name.starts_with(&format!("{wanted}/")));
-    if !folder.is_empty() {
-        return Ok(folder);
+    let inside = those(&|name| name.starts_with(&format!("{wanted}/")))?;
+    if !inside.is_empty() {
+        return Ok(inside);
     }
-    let named = those(&|n| n.name == wanted || n.name.ends_with(&format!("/{wanted}")));
+    let named = those(&|name| name == wanted || name.ends_with(&format!("/{wanted}")))?;
     let named = some(
         named,
         &format!("no fixture, folder or file is called {wanted}; see `list`"),

@@ -32,7 +32,7 @@ pub enum Change {
 
 /// Why no fixture notices a change.
 #[rustfmt::skip]
-pub const REASONS: [(Change, &[GuardKind], &str); 6] = [
+pub const REASONS: [(Change, &[GuardKind], &str); 5] = [
     (Change::Weakened, &[
         GuardKind::UnknownActor, GuardKind::UnknownMm, GuardKind::OutsideMemory,
         GuardKind::CallInFlight, GuardKind::NoCall, GuardKind::NoPages, GuardKind::NotPresent,
@@ -41,9 +41,8 @@ pub const REASONS: [(Change, &[GuardKind], &str); 6] = [
         GuardKind::NotWanted,
     ], "the judge reads a transition off two states, and none that it can read is ill-formed"),
     (Change::Weakened, &[GuardKind::MarksInSplit], "no split of these kernels marks or clears"),
-    (Change::Weakened, &[GuardKind::StillMlocked], "no kernel here frees a marked page"),
-    (Change::Weakened, COLLAPSE, "no kernel here collapses"),
-    (Change::Strengthened, COLLAPSE, "no kernel here collapses"),
+    (Change::Weakened, COLLAPSE, "khugepaged joins fresh frames, one run of them, none marked"),
+    (Change::Strengthened, COLLAPSE, "no sound kernel here collapses"),
     (Change::Strengthened, &[GuardKind::CallInFlight], "it is asked only where it refuses"),
 ];
 
