@@ -32,9 +32,15 @@ pub(crate) fn judged_too(machine: &Machine, words: &[u64], mut access: Access) -
             access.reads(Object::VmLocked(mm), at);
         }
     }
-    let flags = access.written(Object::Flag(Flag::Mlocked));
-    let splits = access.written(Object::Rides);
-    let frees = access.written(Object::Free);
+    // Who may do anything may do it past the last page, too.
+    let last = machine.world().pages().saturating_sub(1);
+    let written = |object| {
+        let at = access.written(object)?;
+        Some(*at.start().min(&last)..=*at.end().min(&last))
+    };
+    let flags = written(Object::Flag(Flag::Mlocked));
+    let splits = written(Object::Rides);
+    let frees = written(Object::Free);
     if flags.is_none() && splits.is_none() && frees.is_none() {
         return access;
     }

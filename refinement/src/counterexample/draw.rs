@@ -74,7 +74,15 @@ fn title(name: &str, concrete: &Concrete, law: Law, schedule: &[usize]) -> Strin
     } else {
         format!(" --pages {pages}")
     };
-    let _ = writeln!(out, "again      mlockcheck explain {name}{size}\n");
+    let again = format!("again      mlockcheck explain {name}{size}");
+    // A long name takes a line of its own, so that it can be pasted.
+    let fits = again.chars().count() <= WIDTH;
+    let again = if fits {
+        again
+    } else {
+        again.replacen("again      ", "again\n  ", 1)
+    };
+    let _ = writeln!(out, "{again}\n");
     let _ = writeln!(out, "{{ {} }}\n", initial(concrete));
     out
 }
