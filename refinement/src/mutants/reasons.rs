@@ -30,6 +30,7 @@ pub const REASONS: [Reason; 26] = [
     ]),
     reason("references keep a page from being used again, and nothing here uses a freed page again", &[
         "*`get_page(*", "put_page: *", "split_huge_page(): `get_page_unless_zero(page)` *",
+        "split_huge_page(): `page = 0`, one more or flipped",
         "follow_page: as if `got`", "follow_page: as if not `got`",
         "split_huge_page_pmd: `page = 0`, one more or flipped",
         "split_huge_page_pmd: as if `huge`", "zap_huge_pmd: `page = 0`, one more or flipped",
