@@ -1,9 +1,11 @@
 //! A scenario at one size: searched, and compared with what its fixture expects.
 
 use crate::fixture::{Counts, Fixture, Verdict};
-use crate::search::{Coverage, Finding, Options, Progress, Reduction, System, explore};
-use crate::system::{Order, Outcome, Tally, Told};
-use mlock_impl::machine::Class;
+use crate::search::{
+    Coverage, Finding, Options, Preemptions, Progress, Reduction, System, explore,
+};
+use crate::system::{Judged, Order, Outcome, Tally, Told};
+use mlock_impl::machine::{Class, Program};
 use mlock_spec::Law;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -43,18 +45,57 @@ pub struct LawReport {
     pub broken: Option<(Finding, usize)>,
 }
 
+/// A fixture at one size, and what the search said of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'r> {
+    /// What the fixture is called.
+    pub name: &'r str,
+    /// The fixture.
+    pub fixture: &'r Fixture,
+    /// The kernel that it ran under.
+    pub kernel: &'r str,
+    /// Base pages per huge page.
+    pub pages: u16,
+    /// What ran, a program for each CPU.
+    pub programs: &'r [Program],
+    /// What the search said.
+    pub report: &'r Report,
+}
+
+impl Run<'_> {
+    /// Every way in which it differs from what the fixture expects, a sentence each.
+    pub fn differences(&self) -> Vec<String> {
+        differences(self.fixture, self.pages, self.report)
+    }
+}
+
 /// Searches the space of a scenario.
-pub fn check<S: System<Notes = Tally>>(system: &S, options: Options) -> Report {
+pub fn check(system: &Judged, options: Options) -> Report {
     check_watched(system, options, &mut |_| ControlFlow::Continue(()))
 }
 
 /// As [`check`]; `watch` hears now and then how far it has come, and may stop it.
-pub fn check_watched<S: System<Notes = Tally>>(
+pub fn check_watched(
+    system: &Judged,
+    options: Options,
+    watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+) -> Report {
+    match options.limits.preemptions {
+        None => report(system, options, watch),
+        Some(most) => Report {
+            coverage: Coverage::Bounded,
+            ..report(&Preemptions::new(system, most), options, watch)
+        },
+    }
+}
+
+fn report<S: System<Notes = Tally>>(
     system: &S,
     options: Options,
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Report {
-    let run = explore(system, options, watch);
+    let mut run = explore(system, options, watch);
+    run.notes.forget();
     let laws = laws(&run.first, &run.notes);
     Report {
         coverage: run.coverage,
@@ -136,6 +177,48 @@ fn inversion(first: &BTreeMap<Finding, usize>) -> Option<(Finding, usize)> {
         }
     }
     None
+}
+
+/// Of a cycle in the order of lock classes that `closing` closes, the other nestings, from the inner
+/// lock of that one on; empty if it closes none.
+pub fn rest_of_cycle(found: &BTreeSet<Finding>, closing: Finding) -> Vec<Told> {
+    let all = Told::all();
+    let told = || all.iter().filter(|told| found.contains(&told.finding()));
+    match all.iter().find(|told| told.finding() == closing) {
+        Some(&Told::NestsAlike(class, way)) => {
+            let other =
+                |told: &&Told| matches!(told, Told::NestsAlike(c, w) if *c == class && *w != way);
+            told().find(other).into_iter().copied().collect()
+        }
+        Some(&Told::Nests(outer, inner)) => {
+            let mut ways: Vec<Vec<Told>> = vec![Vec::new()];
+            let end = |way: &Vec<Told>| match way.last() {
+                Some(&Told::Nests(_, last)) => last,
+                _ => inner,
+            };
+            let mut reached = BTreeSet::from([inner]);
+            while !ways.is_empty() {
+                let mut longer = Vec::new();
+                for way in ways {
+                    let at = end(&way);
+                    if at == outer && !way.is_empty() {
+                        return way;
+                    }
+                    for next in told() {
+                        if let Told::Nests(from, to) = *next
+                            && from == at
+                            && reached.insert(to)
+                        {
+                            longer.push(way.iter().copied().chain([*next]).collect());
+                        }
+                    }
+                }
+                ways = longer;
+            }
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a way through `order` leads from one class to another.

@@ -1,8 +1,11 @@
 //! What each kernel guarantees: the verdicts of all its fixtures, put together law by law.
 
-use crate::check::Report;
-use crate::fixture::{Expected, Fixture, Formula, Verdict};
+use crate::check::Run;
+use crate::fixture::{Expected, Formula, Verdict};
+use crate::mutants::PROBES;
 use crate::system::Span;
+use crate::table::{LAWS, table};
+use mlock_impl::kernel::Kernel;
 use mlock_spec::Law;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -23,19 +26,6 @@ pub enum Standing {
     /// It breaks.
     #[serde(rename = "violated")]
     Violated,
-}
-
-/// A fixture at one size, and what the search said of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Run<'r> {
-    /// What the fixture is called.
-    pub name: &'r str,
-    /// The fixture.
-    pub fixture: &'r Fixture,
-    /// Base pages per huge page.
-    pub pages: u16,
-    /// What the search said.
-    pub report: &'r Report,
 }
 
 /// How a kernel stands to one law.
@@ -81,8 +71,22 @@ pub struct Guarantees {
     pub transient: Option<Effect>,
 }
 
+/// Puts the runs of each kernel together, in the order of the story.
+///
+/// Probes are left out: what a kernel guarantees, its own scenarios say.
+pub fn of_kernels(runs: &[Run<'_>]) -> Vec<(&'static str, Guarantees)> {
+    let of = |kernel: Kernel| {
+        let own = runs
+            .iter()
+            .filter(|run| run.kernel == kernel.name && !run.name.starts_with(PROBES));
+        let own: Vec<Run<'_>> = own.copied().collect();
+        (!own.is_empty()).then(|| (kernel.name, guarantees(&own)))
+    };
+    Kernel::ALL.into_iter().filter_map(of).collect()
+}
+
 /// Puts the runs of one kernel together.
-pub fn guarantees(runs: &[Run<'_>]) -> Guarantees {
+fn guarantees(runs: &[Run<'_>]) -> Guarantees {
     Guarantees {
         laws: Law::ALL
             .into_iter()
@@ -177,4 +181,68 @@ fn amount(values: &[(u16, i64)]) -> String {
         Some(formula) => signed(formula.to_string(), last),
         None => signed(format!("{last} at {size}"), last),
     }
+}
+
+/// Kernel × law, as a table.
+pub fn matrix(all: &[(&str, Guarantees)]) -> String {
+    let heading: Vec<&str> = ["kernel"]
+        .into_iter()
+        .chain(LAWS)
+        .chain(["nr_mlock − mlocked, any time"])
+        .collect();
+    let rows: Vec<Vec<String>> = all
+        .iter()
+        .map(|(name, kernel)| {
+            let marks = kernel.laws.values().map(|g| mark(g.standing).to_owned());
+            let transient = match &kernel.transient {
+                Some(effect) => effect.to_string(),
+                None => "0".to_owned(),
+            };
+            [(*name).to_owned()]
+                .into_iter()
+                .chain(marks)
+                .chain([transient])
+                .collect()
+        })
+        .collect();
+    table(&heading, &rows)
+}
+
+/// How each broken law is broken, a paragraph each.
+pub fn stories(all: &[(&str, Guarantees)]) -> String {
+    let mut text = String::new();
+    for (name, kernel) in all {
+        for (law, guarantee) in &kernel.laws {
+            if let Some(story) = story(guarantee) {
+                text += &format!("\n{name}: {law} {story}\n");
+            }
+        }
+    }
+    text
+}
+
+fn mark(standing: Standing) -> &'static str {
+    match standing {
+        Standing::NotTested => "–",
+        Standing::Holds => "holds",
+        Standing::ByDesign => "design",
+        Standing::Violated => "BROKEN",
+    }
+}
+
+/// How a law is broken, if it is.
+fn story(guarantee: &Guarantee) -> Option<String> {
+    let shortest = guarantee.shortest.as_ref()?;
+    let by_design = match guarantee.standing {
+        Standing::ByDesign => " by design",
+        _ => "",
+    };
+    let mut text = format!(
+        "is broken{by_design}: {}\n  shortest: {} steps, {} at {} pages",
+        shortest.because, shortest.steps, shortest.fixture, shortest.pages
+    );
+    if let Some(effect) = &guarantee.effect {
+        text += &format!("\n  at worst: {effect} base pages, {}", effect.fixture);
+    }
+    Some(text)
 }

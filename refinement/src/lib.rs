@@ -9,6 +9,8 @@
 //! * [`fixture`]: scenarios with their expected verdicts, in RON.
 //! * [`check`]: a fixture at one size, searched and compared with what it expects.
 //! * [`counterexample`]: the shortest interleaving, drawn and replayed.
+//! * [`verdicts`]: fixtures × laws, as a table.
+//! * [`vacuity`]: what no run has seen.
 //! * [`guarantees`]: the verdicts of all fixtures of a kernel, put together.
 //! * [`known_bugs`]: what fixtures stand for.
 //! * [`costs`]: how often each lock is taken.
@@ -37,8 +39,12 @@ pub mod known_bugs;
 mod memo;
 pub mod mutants;
 pub mod parallel;
+pub mod reasons;
 pub mod relation;
 pub mod search;
 pub mod system;
+pub mod table;
 mod tally;
 mod told;
+pub mod vacuity;
+pub mod verdicts;

@@ -5,6 +5,7 @@ use crate::judge::{Judge, Verdict, history, history_ranges};
 use crate::memo::{Memo, Said};
 use crate::relation::{Relation, lists};
 use crate::search::{Finding, System, Taken};
+use crate::tally::Guards;
 pub use crate::tally::{Outcome, STUTTER, Span, Tally};
 use crate::told::nesting;
 pub use crate::told::{Order, Told};
@@ -14,6 +15,7 @@ use mlock_impl::machine::{
     widest,
 };
 use mlock_spec::{Call, Contract, Guard, Law, Mm, PageSet, State, TransitionKind, Violation};
+use std::cmp::Ordering;
 
 /// A kernel on a machine, with a judge.
 #[derive(Debug)]
@@ -227,7 +229,8 @@ impl Judged {
         findings: &mut Vec<Finding>,
         notes: &mut Tally,
     ) {
-        let (kind, refused) = match self.said(state, cpu, next, &mut notes.memo) {
+        let said = self.said(state, cpu, next, &mut notes.memo, &mut notes.guards);
+        let (kind, refused) = match said {
             Said::Stutter => return notes.add_match(cpu, pc, STUTTER),
             Said::Limit => return findings.push(Told::Limit.finding()),
             Said::Transition { kind, refused, .. } => (kind, refused),
@@ -256,12 +259,19 @@ impl Judged {
     }
 
     /// What the judge says of a step, now or before; writes the history variables of `next`.
-    fn said(&self, state: &[u64], cpu: usize, next: &mut [u64], memo: &mut Memo) -> Said {
+    fn said(
+        &self,
+        state: &[u64],
+        cpu: usize,
+        next: &mut [u64],
+        memo: &mut Memo,
+        guards: &mut Guards,
+    ) -> Said {
         if self.judge.overlooks(&self.machine, state, cpu, next) {
             return Said::Stutter;
         }
         if self.seen.len() > NARROW {
-            return self.ask(state, cpu, next);
+            return self.ask(state, cpu, next, guards);
         }
         let call = |words| {
             self.machine
@@ -284,7 +294,7 @@ impl Judged {
                 said
             }
             None => {
-                let said = self.ask(state, cpu, next);
+                let said = self.ask(state, cpu, next, guards);
                 memo.keep(said);
                 said
             }
@@ -292,11 +302,20 @@ impl Judged {
     }
 
     /// What the judge says of a step; writes the history variables of `next`.
-    fn ask(&self, state: &[u64], cpu: usize, next: &mut [u64]) -> Said {
+    fn ask(&self, state: &[u64], cpu: usize, next: &mut [u64], guards: &mut Guards) -> Said {
         let (kind, refused) = match self.judge.step(&self.machine, state, cpu, next) {
             Ok(Verdict::Stutter) => return Said::Stutter,
-            Ok(Verdict::Matched(transition)) => (transition.kind(), None),
+            Ok(Verdict::Matched(transition)) => {
+                if self.seen.len() <= NARROW {
+                    let before = self.abstract_state(state);
+                    for guard in before.asked(&transition, self.contract()) {
+                        guards.note(guard, false);
+                    }
+                }
+                (transition.kind(), None)
+            }
             Ok(Verdict::Refused(refusal)) => {
+                guards.note(refusal.guard.kind(), true);
                 let pages = marks_changed(&refusal.guard);
                 (refusal.transition.kind(), Some((refusal.law(), pages)))
             }
@@ -309,6 +328,13 @@ impl Judged {
             debt: history.debt[cpu].get(next),
             lost: history.lost.get(next),
         }
+    }
+
+    /// Puts what two CPUs that are alike have of their own, and owe, in an order.
+    fn compare(&self, state: &[u64], a: usize, b: usize) -> Ordering {
+        let debt = |cpu: usize| history(&self.machine).debt[cpu].get(state);
+        let own = self.machine.compare(state, a, b);
+        own.then_with(|| debt(a).cmp(&debt(b)))
     }
 
     /// The laws of states in which no call is in flight.
@@ -403,6 +429,27 @@ impl System for Judged {
 
     fn label(&self, state: &[u64], cpu: usize) -> u32 {
         u32::from(self.machine.state(state).pc(cpu))
+    }
+
+    fn canonical(&self, state: &mut [u64]) {
+        for group in self.machine.twins() {
+            // Few are alike: sort by exchanging neighbours.
+            for end in (1..group.len()).rev() {
+                for two in group[..=end].windows(2) {
+                    if self.compare(state, two[0], two[1]) == Ordering::Greater {
+                        self.machine.exchange(state, two[0], two[1]);
+                        let debt = history(&self.machine).debt;
+                        debt[two[0]].exchange(debt[two[1]], state);
+                    }
+                }
+            }
+        }
+    }
+
+    fn share(&self, notes: &mut Tally) {
+        for group in self.machine.twins() {
+            notes.share(group);
+        }
     }
 
     fn left(&self, state: &[u64], cpu: usize) -> usize {

@@ -3,7 +3,7 @@
 use crate::memo::Memo;
 use crate::search::Notes;
 use mlock_impl::machine::Ahead;
-use mlock_spec::Law;
+use mlock_spec::{GuardKind, Law};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A final state, in the numbers of the specification.
@@ -38,6 +38,38 @@ impl Span {
     }
 }
 
+/// Guards of the specification that were asked, each with the bit of its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Guards {
+    passed: u32,
+    refused: u32,
+}
+
+impl Guards {
+    /// Notes what a guard said.
+    pub(crate) fn note(&mut self, guard: GuardKind, refuses: bool) {
+        let said = if refuses {
+            &mut self.refused
+        } else {
+            &mut self.passed
+        };
+        *said |= 1 << guard as u32;
+    }
+
+    pub(crate) fn merge(&mut self, other: Guards) {
+        self.passed |= other.passed;
+        self.refused |= other.refused;
+    }
+
+    /// Whether a guard was ever asked and let a step pass, and whether it ever refused one.
+    ///
+    /// Where states are wide (from about 64 pages on) only refusals are noted.
+    pub fn seen(&self, guard: GuardKind) -> (bool, bool) {
+        let bit = 1 << guard as u32;
+        (self.passed & bit != 0, self.refused & bit != 0)
+    }
+}
+
 /// What is remembered of everything explored.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -52,6 +84,8 @@ pub struct Tally {
     pub effects: BTreeMap<Law, Span>,
     /// The statistic less the mlocked pages, in any state.
     pub transient: Span,
+    /// The guards of the specification that were asked.
+    pub guards: Guards,
     /// What the judge said before.
     pub(crate) memo: Memo,
     /// What others may still do.
@@ -62,6 +96,12 @@ pub struct Tally {
 pub const STUTTER: u16 = 1 << 15;
 
 impl Tally {
+    /// Gives back the memory that only a search needs.
+    pub(crate) fn forget(&mut self) {
+        self.memo = Memo::default();
+        self.ahead = Ahead::default();
+    }
+
     /// Notes that a law had something to say.
     pub(crate) fn exercise(&mut self, law: Law) {
         self.exercised |= 1 << law as u16;
@@ -74,6 +114,23 @@ impl Tally {
 
     pub(crate) fn effect(&mut self, law: Law, amount: i64) {
         self.effects.entry(law).or_default().widen(amount);
+    }
+
+    /// Says of each of some CPUs what was matched by any of them.
+    pub(crate) fn share(&mut self, cpus: &[usize]) {
+        let rows = cpus.iter().filter_map(|&cpu| self.matched.get(cpu));
+        let mut shared: Vec<u16> = Vec::new();
+        for row in rows {
+            shared.resize(shared.len().max(row.len()), 0);
+            for (all, bits) in shared.iter_mut().zip(row) {
+                *all |= bits;
+            }
+        }
+        for &cpu in cpus {
+            for (pc, bits) in shared.iter().enumerate().filter(|(_, bits)| **bits != 0) {
+                self.add_match(cpu, pc, *bits);
+            }
+        }
     }
 
     pub(crate) fn add_match(&mut self, cpu: usize, pc: usize, bit: u16) {
@@ -101,5 +158,6 @@ impl Notes for Tally {
             self.effects.entry(law).or_default().merge(span);
         }
         self.transient.merge(other.transient);
+        self.guards.merge(other.guards);
     }
 }

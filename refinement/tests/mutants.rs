@@ -8,8 +8,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use mlock_impl::kernel::Kernel;
-use mlock_refinement::fixture::{Fixture, files, load, name};
-use mlock_refinement::mutants::{Fate, Mutant, mutants, reasons, sound};
+use mlock_refinement::fixture::{Named, files};
+use mlock_refinement::mutants::reasons::REASONS;
+use mlock_refinement::mutants::{Fate, Mutant, mutants, sound};
+use mlock_refinement::reasons::{unused, why};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -21,11 +23,9 @@ const REVIEWED: [&str; 4] = [
     "fix-anon-vma",
 ];
 
-fn fixtures() -> Vec<(String, Fixture)> {
+fn fixtures() -> Vec<Named> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
-    let paths = files(&folder).unwrap();
-    let named = paths.iter().map(|p| (name(p, &folder), load(p).unwrap()));
-    named.collect()
+    Named::load_all(&files(&folder).unwrap(), &folder).unwrap()
 }
 
 fn all() -> Vec<Mutant> {
@@ -51,7 +51,7 @@ fn text(all: &[Mutant]) -> String {
             match &mutant.fate {
                 Fate::Killed(kill) => text += &format!("  {}\n    {kill}\n", mutant.text),
                 Fate::Survived => {
-                    let why = reasons::why(&mutant.text).unwrap_or("no reason is known");
+                    let why = why(&REASONS, &mutant.text).unwrap_or("no reason is known");
                     survivors.entry(why).or_default().push(&mutant.text);
                 }
                 fate => text += &format!("  {}\n    {}\n", mutant.text, fate.word()),
@@ -76,13 +76,13 @@ fn every_mistake_is_noticed_or_explained() {
             .map(|m| m.text.as_str())
     };
     let unexplained: Vec<&str> = survivors()
-        .filter(|text| reasons::why(text).is_none())
+        .filter(|text| why(&REASONS, text).is_none())
         .collect();
     assert!(
         unexplained.is_empty(),
         "survive without a reason: {unexplained:#?}"
     );
-    let unused = reasons::unused(survivors());
+    let unused = unused(&REASONS, survivors());
     assert!(unused.is_empty(), "reasons for nothing: {unused:#?}");
     assert!(
         all.iter().all(|m| m.fate != Fate::Undecided),

@@ -8,14 +8,14 @@
 //! is given up, so that there is an end to it.
 //! (This is abstract interpretation over intervals, with widening at loops: Cousot and Cousot, 1977.)
 //!
-//! Where pages can change places (spare frames) or wait in page vectors, nothing is known ahead:
-//! everybody interferes with everybody.
+//! Where pages can change places (spare frames), or CPUs reach into each other's page vectors, nothing
+//! is known ahead: everybody interferes with everybody.
 //!
 //! Two things stop the others sooner:
 //!
 //! * **Locks.** Nobody gets past the acquisition of a lock that the asking CPU holds for writing, as
 //!   long as it stands still.
-//!   Locks of pages do not count, for a split may wipe them.
+//!   Locks of pages count only where no split wipes them (up to v4.4 a split does).
 //! * **Entries.** What a page-middle-directory entry is now, it stays until somebody writes it.
 //!   So the others are first run with all entries as they are; entries that one of them
 //!   may write are then taken to be unknown, until no more are written.
@@ -25,10 +25,12 @@
 //!   that is mapped is known not to lose its last reference.
 
 use super::exec::Machine;
+use super::folio::FolioOp;
 use super::footprint::{Access, Object, counted, locks};
-use super::interval::{Env, Interval, Places};
+use super::interval::{Interval, Places};
 use super::lock::{Class, Scope};
-use super::op::{Expr, Op, Pc, Program, Source};
+use super::op::{Expr, Instr, Op, Pc, Program, Source};
+use super::pagevec::Pagevec;
 use super::world::{Pmd, World};
 use rustc_hash::FxHashMap;
 
@@ -38,10 +40,11 @@ pub struct Ahead {
     /// For each question, the place of its answer.
     known: FxHashMap<Key, usize>,
     answers: Vec<Access>,
+    ways: Ways,
 }
 
 /// Who asks, and with which locks; the entries; and where the other stands, with its variables.
-type Key = [u64; 2 + OWN];
+type Key = [u64; 3 + OWN];
 
 /// Words of a CPU's variables that a key has room for; wider ones are looked up anew each time.
 const OWN: usize = 4;
@@ -58,6 +61,13 @@ const UNKNOWN: u64 = 15;
 const BITS: usize = 4;
 const ROOM: usize = 16;
 
+/// Pages whose locks can be told apart in 16 bits.
+const PAGES: u16 = 1 << 11;
+
+fn locked_page(class: Class, page: u16) -> u64 {
+    (class as u64) << 12 | u64::from(page) << 1 | 1
+}
+
 impl Machine {
     /// The CPUs that may do something before `cpu` takes its next step that makes a difference to
     /// that step, or it to them; a bit each.
@@ -73,9 +83,13 @@ impl Machine {
         if !self.foresees {
             return !(1 << cpu);
         }
-        let Some(mine) = self.next_access(state, cpu) else {
+        let next = self.programs[cpu]
+            .code
+            .get(usize::from(self.state(state).pc(cpu)));
+        let Some(Instr { op, .. }) = next.filter(|instr| !instr.op.is_local()) else {
             return 0;
         };
+        let mine = self.next_access(state, cpu, op);
         let here = self.state(state);
         let others = || {
             let all = 0..self.programs.len();
@@ -112,22 +126,35 @@ impl Machine {
     /// Whether looking ahead is worth anything on these programs.
     pub(super) fn can_foresee(world: &World, programs: &[Program]) -> bool {
         let mut ops = programs.iter().flat_map(|program| &program.code);
-        !world.has_spares() && ops.all(|instr| instr.op.pagevecs().is_empty())
+        let own = |vec: &Pagevec| matches!(vec, Pagevec::Own(_));
+        !world.has_spares() && ops.all(|instr| instr.op.pagevecs().iter().all(own))
+    }
+
+    /// Whether nobody but its holder gives up the lock of a page.
+    pub(super) fn page_locks_stay(programs: &[Program]) -> bool {
+        let mut ops = programs.iter().flat_map(|program| &program.code);
+        !ops.any(|instr| matches!(instr.op, Op::ClearTailFlags(_)))
     }
 
     /// The footprint of the instruction that `cpu` is at.
-    fn next_access(&self, state: &[u64], cpu: usize) -> Option<Access> {
+    fn next_access(&self, state: &[u64], cpu: usize, op: &Op) -> Access {
         let here = self.state(state);
-        let op = &self.programs[cpu].code.get(usize::from(here.pc(cpu)))?.op;
         let known = |e: &Expr| Interval::only(self.eval(state, cpu, e));
-        let access = Access::of(&self.world, op, &known);
-        let unmapped =
-            counted(op).is_some_and(|page| here.mapcount(self.eval(state, cpu, page) as u16) == 0);
-        Some(if unmapped {
+        let mut access = Access::of(&self.world, op, &known);
+        let mut counts = counted(op).map(|page| self.eval(state, cpu, page) as u16);
+        if let Op::Folio(FolioOp::BatchPut(_)) = op
+            && let Some((page, _)) = here.batch(cpu).next()
+        {
+            access = Access::NONE;
+            access.counts(&self.world, page..=page);
+            counts = Some(page);
+        }
+        let unmapped = counts.is_some_and(|page| here.mapcount(page) == 0);
+        if unmapped {
             access.uncounted(&self.world)
         } else {
             access
-        })
+        }
     }
 
     /// What `other` may do as long as `cpu` stands still, with entries as they are known.
@@ -140,11 +167,13 @@ impl Machine {
         ahead: &'a mut Ahead,
     ) -> &'a Access {
         let held = self.held_for_writing(state, cpu);
+        let pages = self.locked_pages(state, cpu);
         let own = &self.layout.cpus[other].own;
-        let mut key = [0; 2 + OWN];
+        let mut key = [0; 3 + OWN];
         key[0] = (other as u64) << 40 | (cpu as u64) << 32 | u64::from(held);
         key[1] = entries;
-        for (place, &(word, bits)) in key[2..].iter_mut().zip(own) {
+        key[2] = pages;
+        for (place, &(word, bits)) in key[3..].iter_mut().zip(own) {
             *place = state[word] & bits;
         }
         if own.len() <= OWN
@@ -152,22 +181,17 @@ impl Machine {
         {
             return &ahead.answers[place];
         }
-        let slots = &self.layout.cpus[other].slots;
-        let env = slots
-            .iter()
-            .map(|slot| Interval::only(slot.get(state)))
-            .collect();
         let look = Look {
             machine: self,
             cpu: other,
             stopper: cpu,
             held,
+            pages,
             entries,
         };
         let place = ahead.answers.len();
-        ahead
-            .answers
-            .push(look.from(self.state(state).pc(other), env));
+        let answer = look.from(state, &mut ahead.ways);
+        ahead.answers.push(answer);
         ahead.known.insert(key, place);
         &ahead.answers[place]
     }
@@ -178,6 +202,22 @@ impl Machine {
         let locks = self.layout.cpus[cpu].locks.iter().take(32).enumerate();
         let held = locks.filter(|(_, (_, _, field))| field.get(state) == 1);
         held.fold(0, |all, (i, _)| all | 1 << i)
+    }
+
+    /// Up to four locks of pages that a CPU holds and nobody else can take from it, 16 bits each: the
+    /// class and the page, and 1 so that none is 0.
+    fn locked_pages(&self, state: &[u64], cpu: usize) -> u64 {
+        if !self.page_locks_stay {
+            return 0;
+        }
+        let held = self
+            .state(state)
+            .held(cpu)
+            .filter(|lock| lock.class.scope() == Scope::Page);
+        let held = held.filter(|lock| lock.index < PAGES);
+        held.take(4).fold(0, |all, lock| {
+            all << 16 | locked_page(lock.class, lock.index)
+        })
     }
 
     fn entries(&self, state: &[u64]) -> Entries {
@@ -231,41 +271,48 @@ struct Look<'m> {
     /// Who stands still, and what it holds.
     stopper: usize,
     held: u32,
+    pages: u64,
     entries: Entries,
 }
 
 impl Look<'_> {
-    fn from(&self, pc: Pc, env: Env) -> Access {
+    fn from(&self, state: &[u64], ways: &mut Ways) -> Access {
         let machine = self.machine;
         let code = &machine.programs[self.cpu].code;
         let places = Places {
             slot: &machine.facts[self.cpu].slot,
             range: &machine.layout.cpus[self.cpu].ranges,
         };
+        let slots = &machine.layout.cpus[self.cpu].slots;
+        let now = slots.iter().map(|slot| Interval::only(slot.get(state)));
+        ways.begin(machine.state(state).pc(self.cpu), code.len(), now);
         let mut all = Access::NONE;
-        let mut at: Vec<Option<Env>> = vec![None; code.len() + 1];
-        let mut work = vec![pc];
-        at[usize::from(pc)] = Some(env);
-        while let Some(pc) = work.pop() {
+        while let Some(pc) = ways.next() {
             let Some(op) = code.get(usize::from(pc)).map(|instr| &instr.op) else {
                 continue;
             };
-            let Some(env) = at[usize::from(pc)].clone() else {
-                continue;
-            };
-            let known = |e: &Expr| places.value(e, &env);
+            let env = &ways.env;
+            let known = |e: &Expr| places.value(e, env);
             if let Op::Acquire(lock, _) = op
-                && lock.class.scope() != Scope::Page
                 && self.stops(lock.class, locks(&machine.world, lock, &known))
             {
                 continue;
             }
-            all.join(&Access::of(&machine.world, op, &known));
+            if !op.is_local() {
+                all.join(&Access::of(&machine.world, op, &known));
+            }
+            let defined = op.defines().map(|reg| {
+                let now = self.defined(op, &known);
+                (reg, now.unwrap_or_else(|| places.anything(reg)))
+            });
+            let cond = match op {
+                Op::Branch(cond, _) => Some((cond, known(cond))),
+                _ => None,
+            };
             for to in op.successors(pc) {
-                let mut after = env.clone();
-                if let Op::Branch(cond, _) = op {
+                ways.after.clone_from(&ways.env);
+                if let Some((cond, value)) = cond {
                     let holds = to == pc + 1;
-                    let value = known(cond);
                     let may = if holds {
                         value != Interval::only(0)
                     } else {
@@ -274,18 +321,12 @@ impl Look<'_> {
                     if !may {
                         continue;
                     }
-                    places.learn(cond, holds, &mut after);
+                    places.learn(cond, holds, &mut ways.after);
                 }
-                if let Some(reg) = op.defines() {
-                    let now = self
-                        .defined(op, &known)
-                        .unwrap_or_else(|| places.anything(reg));
-                    places.set(&mut after, reg, now);
+                if let Some((reg, now)) = defined {
+                    places.set(&mut ways.after, reg, now);
                 }
-                let loops = to <= pc;
-                if meet(&mut at[usize::from(to)], &after, loops, places.range) {
-                    work.push(to);
-                }
+                ways.lead(to, to <= pc, places.range);
             }
         }
         all
@@ -293,6 +334,12 @@ impl Look<'_> {
 
     /// Whether the standing CPU holds all locks of a class that are meant.
     fn stops(&self, class: Class, meant: std::ops::RangeInclusive<u16>) -> bool {
+        if class.scope() == Scope::Page {
+            let lock = locked_page(class, *meant.start());
+            return meant.start() == meant.end()
+                && *meant.start() < PAGES
+                && (0..4).any(|i| self.pages >> (16 * i) & 0xffff == lock);
+        }
         let locks = self.machine.layout.cpus[self.stopper]
             .locks
             .iter()
@@ -354,23 +401,76 @@ impl Look<'_> {
     }
 }
 
-/// Joins what is known on two ways to a place; tells whether anything is news there.
-fn meet(here: &mut Option<Env>, env: &Env, loops: bool, range: &[Interval]) -> bool {
-    let Some(old) = here else {
-        *here = Some(env.clone());
-        return true;
-    };
-    let mut news = false;
-    for ((old, new), range) in old.iter_mut().zip(env).zip(range) {
-        let mut both = old.join(*new);
-        if loops && both.least < old.least {
-            both.least = range.least;
+/// What is known at each place of a program on the ways that lead there, and where to go on.
+#[derive(Clone, Debug, Default)]
+struct Ways {
+    /// Number of variables.
+    slots: usize,
+    /// For each place, what is known of each variable.
+    at: Vec<Interval>,
+    /// Places that some way leads to.
+    seen: Vec<bool>,
+    /// Places at which there is news, the first of them at or behind `first`.
+    news: Vec<bool>,
+    first: usize,
+    /// What is known where the look is at, and behind it.
+    env: Vec<Interval>,
+    after: Vec<Interval>,
+}
+
+impl Ways {
+    /// Starts at a place, with what is known there.
+    fn begin(&mut self, pc: Pc, len: usize, now: impl Iterator<Item = Interval>) {
+        self.after.clear();
+        self.after.extend(now);
+        self.slots = self.after.len();
+        // What is there from before is overwritten by whoever comes to a place first.
+        let room = self.at.len().max((len + 1) * self.slots);
+        self.at.resize(room, Interval::only(0));
+        for marks in [&mut self.seen, &mut self.news] {
+            marks.clear();
+            marks.resize(len + 1, false);
         }
-        if loops && both.most > old.most {
-            both.most = range.most;
-        }
-        news |= both != *old;
-        *old = both;
+        self.first = usize::from(pc);
+        self.lead(pc, false, &[]);
     }
-    news
+
+    /// The next place at which there is news, which goes into `env`.
+    fn next(&mut self) -> Option<Pc> {
+        let at = self.first + self.news.get(self.first..)?.iter().position(|news| *news)?;
+        self.first = at + 1;
+        self.news[at] = false;
+        self.env.clear();
+        self.env
+            .extend_from_slice(&self.at[at * self.slots..][..self.slots]);
+        Some(at as Pc)
+    }
+
+    /// Joins `after` with what is known at a place; where a loop moves a bound, the bound is what a
+    /// variable can hold at all.
+    fn lead(&mut self, to: Pc, loops: bool, range: &[Interval]) {
+        let to = usize::from(to);
+        let here = &mut self.at[to * self.slots..][..self.slots];
+        let mut news = !self.seen[to];
+        if news {
+            here.copy_from_slice(&self.after);
+        } else {
+            for ((old, new), range) in here.iter_mut().zip(&self.after).zip(range) {
+                let mut both = old.join(*new);
+                if loops && both.least < old.least {
+                    both.least = range.least;
+                }
+                if loops && both.most > old.most {
+                    both.most = range.most;
+                }
+                news |= both != *old;
+                *old = both;
+            }
+        }
+        if news {
+            self.seen[to] = true;
+            self.news[to] = true;
+            self.first = self.first.min(to);
+        }
+    }
 }

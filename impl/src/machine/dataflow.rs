@@ -6,6 +6,7 @@
 use super::folio::FolioOp;
 use super::lock::{Class, Scope};
 use super::op::{Expr, Op, Pc, Program, Reg, Source};
+use fixedbitset::FixedBitSet;
 
 impl Op {
     /// Where the instruction may go on other than at the next one.
@@ -223,28 +224,29 @@ pub(super) fn most_held(program: &Program, what: PageHold) -> usize {
     most.unsigned_abs() as usize
 }
 
-fn live(program: &Program) -> Vec<Vec<bool>> {
-    let len = program.code.len();
-    let mut live = vec![vec![false; program.regs.len()]; len + 1];
+/// For each instruction, and the end, the variables that are still needed.
+fn live(program: &Program) -> Vec<FixedBitSet> {
+    let (len, regs) = (program.code.len(), program.regs.len());
+    let uses: Vec<Vec<Reg>> = program.code.iter().map(|instr| instr.op.uses()).collect();
+    let mut live = vec![FixedBitSet::with_capacity(regs); len + 1];
+    let mut here = FixedBitSet::with_capacity(regs);
     let mut changed = true;
     while changed {
         changed = false;
         for pc in (0..len).rev() {
             let op = &program.code[pc].op;
-            let mut here = vec![false; program.regs.len()];
+            here.clear();
             for to in op.successors(pc as Pc) {
-                for (mine, theirs) in here.iter_mut().zip(&live[usize::from(to)]) {
-                    *mine |= theirs;
-                }
+                here.union_with(&live[usize::from(to)]);
             }
             if let Some(reg) = op.defines() {
-                here[usize::from(reg.0)] = false;
+                here.set(usize::from(reg.0), false);
             }
-            for reg in op.uses() {
-                here[usize::from(reg.0)] = true;
+            for reg in &uses[pc] {
+                here.insert(usize::from(reg.0));
             }
             if here != live[pc] {
-                live[pc] = here;
+                live[pc].clone_from(&here);
                 changed = true;
             }
         }
@@ -253,27 +255,27 @@ fn live(program: &Program) -> Vec<Vec<bool>> {
 }
 
 /// Gives each variable the first storage class of its kind that no variable needed with it has.
-fn slots(program: &Program, live: &[Vec<bool>]) -> Vec<usize> {
+fn slots(program: &Program, live: &[FixedBitSet]) -> Vec<usize> {
     let regs = program.regs.len();
-    let mut together = vec![vec![false; regs]; regs];
+    let mut together = vec![FixedBitSet::with_capacity(regs); regs];
+    let mut here = FixedBitSet::with_capacity(regs);
     for (pc, instr) in program.code.iter().enumerate() {
         // A variable is in storage from the moment it is set, even if nobody reads it.
-        let mut here = live[pc + 1].clone();
+        here.clone_from(&live[pc + 1]);
         if let Some(reg) = instr.op.defines() {
-            here[usize::from(reg.0)] = true;
+            here.insert(usize::from(reg.0));
         }
-        let needed: Vec<usize> = (0..regs).filter(|&r| here[r]).collect();
-        for &a in &needed {
-            for &b in &needed {
-                together[a][b] = true;
-            }
+        for a in here.ones() {
+            together[a].union_with(&here);
         }
     }
     let mut slot: Vec<usize> = Vec::with_capacity(regs);
     for (reg, info) in program.regs.iter().enumerate() {
         let kind = info.kind;
         let clash = |s: usize| {
-            (0..reg).any(|r| slot[r] == s && (together[r][reg] || program.regs[r].kind != kind))
+            (0..reg).any(|r| {
+                slot[r] == s && (together[r].contains(reg) || program.regs[r].kind != kind)
+            })
         };
         let free = (0..).find(|&s| !clash(s)).unwrap_or(reg);
         slot.push(free);
@@ -282,13 +284,11 @@ fn slots(program: &Program, live: &[Vec<bool>]) -> Vec<usize> {
 }
 
 /// One variable for each storage class that no living variable is in.
-fn dead(live: &[bool], slot: &[usize]) -> Vec<Reg> {
-    let mut done = vec![false; slot.iter().max().map_or(0, |most| most + 1)];
-    for (_, &slot) in live.iter().zip(slot).filter(|(live, _)| **live) {
-        done[slot] = true;
-    }
+fn dead(live: &FixedBitSet, slot: &[usize]) -> Vec<Reg> {
+    let mut done = FixedBitSet::with_capacity(slot.iter().max().map_or(0, |most| most + 1));
+    done.extend(live.ones().map(|reg| slot[reg]));
     (0..slot.len())
-        .filter(|&reg| !std::mem::replace(&mut done[slot[reg]], true))
+        .filter(|&reg| !done.put(slot[reg]))
         .map(|reg| Reg(reg as u16))
         .collect()
 }

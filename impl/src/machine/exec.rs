@@ -6,6 +6,7 @@ use super::lock::{Class, LockName, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Pc, Program, Reg, RegKind, Source};
 use super::pagevec::Batch;
 use super::state::State;
+use super::twins;
 use super::world::{Memory, MmMemory, Pmd, RegionKind, World};
 use std::ops::RangeInclusive;
 
@@ -18,6 +19,10 @@ pub struct Machine {
     pub(super) layout: Layout,
     /// Whether looking ahead along the programs is worth anything.
     pub(super) foresees: bool,
+    /// Whether nobody but its holder gives up the lock of a page.
+    pub(super) page_locks_stay: bool,
+    /// CPUs that are alike.
+    pub(super) twins: Vec<Vec<usize>>,
 }
 
 /// What became of one step of one CPU.
@@ -77,6 +82,8 @@ impl Machine {
         let layout = Layout::new(&world, &programs, &facts, extra)?;
         Ok(Machine {
             foresees: Machine::can_foresee(&world, &programs),
+            page_locks_stay: Machine::page_locks_stay(&programs),
+            twins: twins::groups(&programs, &layout.cpus),
             world,
             programs,
             facts,

@@ -215,8 +215,8 @@ impl FolioSource {
                 format!("VM_LOCKED, not VM_IO ({}, {})", mm(*m), words.number(p))
             }
             FolioSource::Unlocked(area) => format!("not VM_LOCKED({})", mm(area.mm)),
-            FolioSource::PteBatch(m, p, end) => {
-                format!("folio_pte_batch({}, {}-{end})", mm(*m), words.number(p))
+            FolioSource::PteBatch(m, p, _) => {
+                format!("folio_pte_batch({}, {})", mm(*m), words.number(p))
             }
         }
     }

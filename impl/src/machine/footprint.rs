@@ -13,6 +13,7 @@
 //! is what it reads.
 //! For a page that is not mapped see [`Access::uncounted`].
 
+use super::folio::{FolioOp, FolioSource};
 use super::interval::Interval;
 use super::lock::{Class, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Source};
@@ -196,7 +197,13 @@ impl Access {
         let mut all = Access::NONE;
         let at = |page: &Expr| within(known(page), world.pages());
         match op {
-            Op::Set(..) | Op::Jump(_) | Op::Branch(..) => {}
+            // A reference that passes between a CPU and its own page vector stays a reference.
+            Op::Set(..)
+            | Op::Jump(_)
+            | Op::Branch(..)
+            | Op::VecAdd(..)
+            | Op::VecTake(..)
+            | Op::VecMove(..) => {}
             Op::Enter(_) | Op::Leave(_) => all.writes(Object::Calls, 0..=0),
             Op::Acquire(lock, Mode::Shared) | Op::TryAcquire(lock, Mode::Shared, _) => {
                 all.adds(Object::Lock(lock.class), locks(world, lock, known));
@@ -214,11 +221,11 @@ impl Access {
             | Op::PutSplitRef(p, _) => all.counts(world, at(p)),
             Op::Free(p) => {
                 // With a page goes the rest of its folio.
-                let regions = [*at(p).start(), *at(p).end()].map(|page| region_around(world, page));
-                let folio = *regions[0].start()..=*regions[1].end();
+                let folio = regions_around(world, at(p));
                 all.writes(Object::Free, folio.clone());
                 all.writes(Object::Shape, folio.clone());
-                all.writes(Object::Flag(Flag::Mlocked), folio);
+                all.writes(Object::Flag(Flag::Mlocked), folio.clone());
+                all.writes(Object::Flag(Flag::Unevictable), folio);
             }
             Op::Load(_, source) | Op::BugOn(_, source, _) => all.loads(world, source, known),
             Op::TestSet(flag, p, _) | Op::TestClear(flag, p, _) | Op::SetFlag(flag, p) => {
@@ -256,21 +263,86 @@ impl Access {
             Op::SetVmLocked(area, _) => {
                 all.writes(Object::VmLocked(area.mm), range(&area.pages));
             }
-            Op::VecAdd(..)
-            | Op::VecTake(..)
-            | Op::VecMove(..)
-            | Op::SetPte(..)
-            | Op::PteToMigration(..)
-            | Op::MigrationToPte(..)
-            | Op::ClearMigration(..)
-            | Op::MakeCompound(_)
-            | Op::Folio(_) => return Access::everything(),
+            Op::SetPte(mm, p) => {
+                all.counts(world, at(p));
+                all.writes(Object::Maps(*mm), at(p));
+            }
+            Op::PteToMigration(mm, p, _) => {
+                all.counts(world, at(p));
+                all.writes(Object::Maps(*mm), at(p));
+            }
+            Op::MigrationToPte(mm, old, new) => {
+                all.counts(world, at(new));
+                all.writes(Object::Maps(*mm), at(old));
+                all.writes(Object::Maps(*mm), at(new));
+            }
+            Op::ClearMigration(mm, p) => all.writes(Object::Maps(*mm), at(p)),
+            Op::MakeCompound(_) => return Access::everything(),
+            Op::Folio(op) => all.folio(world, op, known),
         }
         all
     }
 
+    /// What an instruction on folios does.
+    ///
+    /// A frozen reference count is a change of references, `VM_IO` one of the area, `mlock_count` one
+    /// of the list that it is linked into, and a migration entry one of the mapping.
+    fn folio(&mut self, world: &World, op: &FolioOp, known: &dyn Fn(&Expr) -> Interval) {
+        let at = |page: &Expr| within(known(page), world.pages());
+        match op {
+            FolioOp::FreezePmd(mm, region)
+            | FolioOp::MigratePmd(mm, region)
+            | FolioOp::RestorePmd(mm, region) => {
+                self.counts(world, region_pages(world, *region));
+                self.writes(Object::Maps(*mm), region_pages(world, *region));
+            }
+            FolioOp::SplitEntry(mm, region) => {
+                self.writes(Object::Maps(*mm), region_pages(world, *region));
+            }
+            FolioOp::FreezePte(mm, p) | FolioOp::RestorePte(mm, p) => {
+                self.counts(world, at(p));
+                self.writes(Object::Maps(*mm), at(p));
+            }
+            FolioOp::ClearEntry(mm, p) => self.writes(Object::Maps(*mm), at(p)),
+            FolioOp::TryFreezeRefs(p, _) => {
+                self.looks_at_folios(world, at(p));
+                self.reads(Object::Refs, pages(world));
+                self.writes(Object::Refs, pages(world));
+            }
+            FolioOp::UnfreezeRefs(_) => self.writes(Object::Refs, pages(world)),
+            FolioOp::SplitTail(p) => {
+                for flag in [Flag::Mlocked, Flag::Lru, Flag::Unevictable] {
+                    self.reads(Object::Flag(flag), regions_around(world, at(p)));
+                    self.writes(Object::Flag(flag), at(p));
+                }
+                self.writes(Object::Shape, at(p));
+                self.writes(Object::Rides, at(p));
+                self.writes(Object::Refs, pages(world));
+            }
+            FolioOp::SetMlockCount(p, _) => self.writes(Object::Flag(Flag::Unevictable), at(p)),
+            FolioOp::SetVmFlags(area, _) => {
+                self.writes(Object::VmLocked(area.mm), range(&area.pages));
+            }
+            FolioOp::BatchAdd(p, ..) => {
+                self.counts(world, at(p));
+                self.reads(Object::Shape, at(p));
+            }
+            // Which page it is, the batch says.
+            FolioOp::BatchPut(_) => self.counts(world, pages(world)),
+        }
+    }
+
+    /// Looks at how far folios reach, and at who maps them.
+    fn looks_at_folios(&mut self, world: &World, at: RangeInclusive<u16>) {
+        let reach = regions_around(world, at);
+        self.reads(Object::Shape, reach.clone());
+        for mm in 0..world.mms {
+            self.reads(Object::Maps(mm), reach.clone());
+        }
+    }
+
     /// Counts references on pages that are mapped, and stay so.
-    fn counts(&mut self, world: &World, at: RangeInclusive<u16>) {
+    pub(super) fn counts(&mut self, world: &World, at: RangeInclusive<u16>) {
         for mm in 0..world.mms {
             self.reads(Object::Maps(mm), at.clone());
         }
@@ -286,11 +358,11 @@ impl Access {
                 self.reads(Object::Shape, at(p));
             }
             Source::HasMapping(p) => self.reads(Object::Rides, at(p)),
-            Source::PageAt(..)
-            | Source::PteMaps(..)
-            | Source::HeldElsewhere(_)
-            | Source::MigrationAt(..)
-            | Source::Folio(_) => *self = Access::everything(),
+            Source::PageAt(mm, p) | Source::PteMaps(mm, p) | Source::MigrationAt(mm, p) => {
+                self.reads(Object::Maps(*mm), at(p));
+            }
+            Source::HeldElsewhere(_) => self.reads(Object::Refs, pages(world)),
+            Source::Folio(source) => self.loads_of_folio(world, source, known),
             Source::Mapcount(p) => {
                 for mm in 0..world.mms {
                     self.reads(Object::Maps(mm), at(p));
@@ -306,6 +378,36 @@ impl Access {
             Source::VmLockedIn(area) => self.reads(Object::VmLocked(area.mm), range(&area.pages)),
         }
     }
+
+    fn loads_of_folio(
+        &mut self,
+        world: &World,
+        source: &FolioSource,
+        known: &dyn Fn(&Expr) -> Interval,
+    ) {
+        let at = |page: &Expr| within(known(page), world.pages());
+        match source {
+            FolioSource::ExtraRefs(p) => {
+                self.looks_at_folios(world, at(p));
+                self.reads(Object::Refs, pages(world));
+            }
+            FolioSource::PmdMapcount(p) | FolioSource::MappedByPtes(p) => {
+                self.looks_at_folios(world, at(p));
+            }
+            FolioSource::Head(p) => self.reads(Object::Shape, regions_around(world, at(p))),
+            FolioSource::MlockCount(p) => self.reads(Object::Flag(Flag::Unevictable), at(p)),
+            FolioSource::MigrationEntry(mm, p) => self.reads(Object::Maps(*mm), at(p)),
+            FolioSource::LockedUnmarked(mm, p) => self.reads(Object::VmLocked(*mm), at(p)),
+            FolioSource::Unlocked(area) => {
+                self.reads(Object::VmLocked(area.mm), range(&area.pages));
+            }
+            FolioSource::PteBatch(mm, p, end) => {
+                let pages = *at(p).start()..=(*at(p).end()).max(end.saturating_sub(1));
+                self.reads(Object::Shape, regions_around(world, pages.clone()));
+                self.reads(Object::Maps(*mm), pages);
+            }
+        }
+    }
 }
 
 /// The page whose references an instruction counts.
@@ -315,7 +417,8 @@ pub(super) fn counted(op: &Op) -> Option<&Expr> {
         | Op::GetPageUnlessZero(p, _)
         | Op::PutPage(p, _)
         | Op::GetSplitRef(p)
-        | Op::PutSplitRef(p, _) => Some(p),
+        | Op::PutSplitRef(p, _)
+        | Op::Folio(FolioOp::BatchAdd(p, ..)) => Some(p),
         _ => None,
     }
 }
@@ -364,7 +467,8 @@ fn region_pages(world: &World, region: u16) -> RangeInclusive<u16> {
         .map_or(0..=u16::MAX, |r| range(&r.pages()))
 }
 
-/// The pages of the region around `page`.
-fn region_around(world: &World, page: u16) -> RangeInclusive<u16> {
-    region_pages(world, world.region_of(page) as u16)
+/// The pages of the regions around some pages.
+fn regions_around(world: &World, at: RangeInclusive<u16>) -> RangeInclusive<u16> {
+    let around = |page| region_pages(world, world.region_of(page) as u16);
+    *around(*at.start()).start()..=*around(*at.end()).end()
 }

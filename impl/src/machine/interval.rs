@@ -42,7 +42,7 @@ impl Interval {
 }
 
 /// What is known of each variable, by the place it is kept in.
-pub(super) type Env = Vec<Interval>;
+pub(super) type Env = [Interval];
 
 /// The places of a program's variables.
 #[derive(Clone, Copy)]
@@ -242,14 +242,14 @@ mod tests {
         for expr in &exprs {
             for &a in &all {
                 for &b in &all {
-                    let whole = places.value(expr, &vec![a, b]);
+                    let whole = places.value(expr, &[a, b]);
                     for u in a.least..=a.most {
                         for v in b.least..=b.most {
-                            let env = vec![Interval::only(u), Interval::only(v)];
+                            let env = [Interval::only(u), Interval::only(v)];
                             let one = places.value(expr, &env);
                             assert_eq!(whole.join(one), whole, "{expr:?} of {u}, {v}");
                             let holds = one.value() != Some(0);
-                            let mut learned = vec![a, b];
+                            let mut learned = [a, b];
                             places.learn(expr, holds, &mut learned);
                             assert_eq!(learned[0].join(env[0]), learned[0], "{expr:?} of {u}, {v}");
                             assert_eq!(learned[1].join(env[1]), learned[1], "{expr:?} of {u}, {v}");

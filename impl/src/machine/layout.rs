@@ -48,11 +48,17 @@ impl Field {
     }
 
     /// What fits into the field.
-    fn range(self) -> Interval {
+    pub(super) fn range(self) -> Interval {
         Interval {
             least: self.min,
             most: self.min.saturating_add_unsigned(self.mask()),
         }
+    }
+
+    /// Exchanges what is in this field and in another with the same range.
+    pub fn exchange(self, other: Field, state: &mut [u64]) {
+        let (mine, theirs) = (self.get(state), other.get(state));
+        let _fit = self.set(state, theirs) && other.set(state, mine);
     }
 
     /// Sets every bit of the field.

@@ -25,6 +25,7 @@ mod op;
 mod pagevec;
 mod render;
 mod state;
+mod twins;
 mod world;
 
 pub use ahead::Ahead;

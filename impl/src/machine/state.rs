@@ -286,9 +286,12 @@ impl<'a> State<'a> {
         let batched = cpus.flat_map(|cpu| self.batch(cpu)).map(|(p, _)| p);
         let held = pins.chain(batched).filter(|&p| of_folio(p)).count() as i64;
         let vectors = self.machine.layout.cpus.iter().flat_map(|cpu| &cpu.batches);
-        let waiting = vectors
-            .filter(|(_, plane)| plane.get(self.words, page))
-            .count() as i64;
+        let in_one = |plane: &Plane| {
+            self.folio(page)
+                .filter(|&q| plane.get(self.words, q))
+                .count()
+        };
+        let waiting = vectors.map(|(_, plane)| in_one(plane) as i64).sum::<i64>();
         held + waiting + i64::from(self.machine.layout.split_ref.get(self.words, page))
     }
 

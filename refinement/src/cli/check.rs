@@ -2,39 +2,45 @@
 
 use super::Ended;
 use super::options::{Format, Selection};
-use super::runs::{Job, Searched, ended, jobs, search};
+use super::runs::{Job, Searched, ended, jobs, runs, search};
 use super::select::selected;
-use super::table::{LAWS, table};
-use mlock_refinement::check::word;
-use mlock_refinement::fixture::{Expected, Verdict};
+use mlock_refinement::check::{Run, word};
+use mlock_refinement::reasons::why;
 use mlock_refinement::search::Coverage;
+use mlock_refinement::vacuity;
+use mlock_refinement::verdicts::verdicts;
 use mlock_spec::Law;
 use serde_json::{Value, json};
-
-fn mark(verdict: Verdict, expected: Option<&Expected>) -> &'static str {
-    match (verdict, expected) {
-        (Verdict::Holds, _) => "holds",
-        (Verdict::Violated, Some(Expected::ByDesign(_))) => "design",
-        (Verdict::Violated, _) => "BROKEN",
-        (Verdict::NotApplicable, _) => "–",
-    }
-}
 
 /// `check`.
 pub fn check(what: &Selection) -> Result<(), Ended> {
     let named = selected(what)?;
     let jobs = jobs(what, &named)?;
     let results = search(&what.engine, &jobs);
+    let runs = runs(&jobs, &results);
+    let never_seen = never_seen(what, &runs);
+    let vacuous = never_seen.iter().any(|(_, because)| because.is_none());
+    let ended = |results: &[Searched]| match ended(results) {
+        Ok(()) if vacuous => Err(Ended::NotAsExpected),
+        end => end,
+    };
     if what.format == Format::Json {
         let rows: Vec<Value> = jobs
             .iter()
             .zip(&results)
             .map(|(j, r)| json_row(j, r))
             .collect();
-        anstream::println!("{}", json!({"format": 1, "results": rows}));
+        let never_seen: Vec<Value> = never_seen
+            .iter()
+            .map(|(id, because)| json!({"id": id, "reason": because}))
+            .collect();
+        anstream::println!(
+            "{}",
+            json!({"format": 1, "results": rows, "never_seen": never_seen})
+        );
         return ended(&results);
     }
-    anstream::print!("{}", verdict_table(&jobs, &results));
+    anstream::print!("{}", verdicts(&runs));
     let states: usize = results.iter().map(|r| r.report.counts.states).sum();
     let coverage = |c| results.iter().filter(|r| r.report.coverage == c).count();
     anstream::println!(
@@ -43,6 +49,18 @@ pub fn check(what: &Selection) -> Result<(), Ended> {
         coverage(Coverage::Exhaustive),
         coverage(Coverage::Bounded)
     );
+    let (excused, gaps): (Vec<_>, Vec<_>) = never_seen
+        .iter()
+        .partition(|(_, because)| because.is_some());
+    if !excused.is_empty() {
+        anstream::println!(
+            "{} labels and guards are never seen, each for a reason that is known.",
+            excused.len()
+        );
+    }
+    for (id, _) in gaps {
+        anstream::println!("never seen, and nobody knows why: {id}");
+    }
     let end = ended(&results);
     if end.is_ok() {
         anstream::println!("All as expected.");
@@ -70,48 +88,20 @@ pub fn check(what: &Selection) -> Result<(), Ended> {
     end
 }
 
-/// One row per fixture; the sizes agree on the verdicts, or are told apart.
-fn verdict_table(jobs: &[Job<'_>], results: &[Searched]) -> String {
-    let heading: Vec<&str> = ["fixture", "pages"]
-        .into_iter()
-        .chain(LAWS)
-        .chain(["states", "as expected"])
-        .collect();
-    let mut rows: Vec<(Vec<String>, Vec<u16>, usize, bool)> = Vec::new();
-    let mut last = "";
-    for (job, result) in jobs.iter().zip(results) {
-        let marks: Vec<String> = Law::ALL
-            .iter()
-            .map(|law| {
-                let expected = job.named.fixture.laws.get(law);
-                mark(result.report.laws[law].verdict, expected).to_owned()
-            })
-            .collect();
-        let good = result.differences.is_empty();
-        let states = result.report.counts.states;
-        match rows.last_mut() {
-            Some(row) if last == job.named.name && row.0[1..] == marks && row.3 == good => {
-                row.1.push(job.pages);
-                row.2 += states;
-            }
-            _ => {
-                let cells = [job.named.name.clone()].into_iter().chain(marks).collect();
-                rows.push((cells, vec![job.pages], states, good));
-            }
-        }
-        last = &job.named.name;
+/// What no run has seen, each with the reason if there is one; only all fixtures together can tell.
+fn never_seen(what: &Selection, runs: &[Run<'_>]) -> Vec<(String, Option<&'static str>)> {
+    let engine = &what.engine;
+    let cut = engine.max_states.is_some() || engine.max_depth.is_some();
+    let some = !what.fixtures.is_empty() || what.kernel.is_some() || what.pages.is_some();
+    if some || cut || engine.preemptions.is_some() {
+        return Vec::new();
     }
-    let rows: Vec<Vec<String>> = rows
-        .into_iter()
-        .map(|(mut cells, pages, states, good)| {
-            let pages: Vec<String> = pages.iter().map(u16::to_string).collect();
-            cells.insert(1, pages.join(" "));
-            cells.push(states.to_string());
-            cells.push(if good { "yes" } else { "NO" }.to_owned());
-            cells
-        })
-        .collect();
-    table(&heading, &rows)
+    let all = vacuity::never_seen(runs).into_iter();
+    all.map(|id| {
+        let because = why(&vacuity::REASONS, &id);
+        (id, because)
+    })
+    .collect()
 }
 
 fn json_row(job: &Job<'_>, result: &Searched) -> Value {

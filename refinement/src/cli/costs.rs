@@ -3,9 +3,9 @@
 use super::Ended;
 use super::options::Costs;
 use super::select::kernel_named;
-use super::table::table;
 use mlock_impl::kernel::Kernel;
 use mlock_impl::machine::Class;
+use mlock_refinement::table::table;
 
 /// `costs`.
 pub fn costs(what: &Costs) -> Result<(), Ended> {

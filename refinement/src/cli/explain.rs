@@ -1,11 +1,11 @@
 //! `explain` and `replay`: counterexamples drawn, saved, and taken again.
 
 use super::options::{Explain, ReplayFile};
-use super::select::{Named, concrete, selected};
+use super::select::{concrete, selected};
 use super::{Ended, write_whole};
 use mlock_refinement::check;
 use mlock_refinement::counterexample::{self, Replay, Replayed};
-use mlock_refinement::fixture::read;
+use mlock_refinement::fixture::{Named, read};
 use mlock_refinement::search::Options;
 use mlock_spec::Law;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn explain(what: &Explain) -> Result<(), Ended> {
                 continue;
             };
             let name = &named.name;
-            let text = counterexample::draw(name, &concrete, &system, law, found, &schedule);
+            let text = counterexample::draw(name, &concrete, &system, law, &report, &schedule);
             anstream::println!("{text}");
             drawn += 1;
             if let Some(path) = what.save.as_ref().filter(|_| drawn == 1) {

@@ -2,9 +2,10 @@
 
 use super::Ended;
 use super::options::{Format, Selection};
-use super::select::{Named, selected};
-use super::table::table;
+use super::select::selected;
+use mlock_refinement::fixture::Named;
 use mlock_refinement::known_bugs::Row;
+use mlock_refinement::table::table;
 use serde_json::{Value, json};
 
 /// `list`.

@@ -13,7 +13,6 @@ mod progress;
 mod runs;
 mod sample;
 mod select;
-mod table;
 
 use clap::Parser;
 use options::{Cli, Command};
@@ -67,8 +66,10 @@ pub fn run() -> ExitCode {
 
 /// Writes a file so that it is never there by half.
 fn write_whole(path: &Path, text: &str) -> Result<(), Ended> {
-    let draft = path.with_extension("ron.tmp");
-    std::fs::write(&draft, text)
-        .and_then(|()| std::fs::rename(&draft, path))
-        .map_err(|error| Ended::Unreadable(format!("cannot write {}: {error}", path.display())))
+    let draft = path.with_extension(format!("{}.tmp", std::process::id()));
+    let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path));
+    written.map_err(|error| {
+        let _gone = std::fs::remove_file(&draft);
+        Ended::Unreadable(format!("cannot write {}: {error}", path.display()))
+    })
 }

@@ -3,19 +3,21 @@
 use super::Ended;
 use super::options::{Format, Mutants};
 use super::select::{all, kernel_named};
-use super::table::{LAWS, table};
+
 use mlock_impl::kernel::Kernel;
-use mlock_refinement::fixture::Fixture;
+use mlock_refinement::fixture::Named;
 use mlock_refinement::mutants::guards::{self, Change};
-use mlock_refinement::mutants::{Fate, Kill, Mutant, locks, mutants, reasons, sound};
+use mlock_refinement::mutants::reasons::REASONS;
+use mlock_refinement::mutants::{Fate, Kill, Mutant, locks, mutants, sound};
+use mlock_refinement::reasons;
+use mlock_refinement::table::{LAWS, table};
 use mlock_spec::Law;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// `mutants`.
 pub fn print(asked: &Mutants) -> Result<(), Ended> {
-    let named = all()?.into_iter();
-    let fixtures: Vec<(String, Fixture)> = named.map(|n| (n.name, n.fixture)).collect();
+    let fixtures = all()?;
     if asked.spec {
         return print_spec(&fixtures, asked.format);
     }
@@ -46,7 +48,7 @@ pub fn print(asked: &Mutants) -> Result<(), Ended> {
 }
 
 fn why(mutant: &Mutant) -> Option<&'static str> {
-    reasons::why(&mutant.text)
+    reasons::why(&REASONS, &mutant.text)
 }
 
 fn row(mutant: &Mutant) -> Value {
@@ -111,11 +113,7 @@ fn summary(found: &[Mutant]) -> String {
 }
 
 /// For each lock and each kernel, the laws that it upholds.
-fn print_locks(
-    kernels: &[Kernel],
-    fixtures: &[(String, Fixture)],
-    format: Format,
-) -> Result<(), Ended> {
+fn print_locks(kernels: &[Kernel], fixtures: &[Named], format: Format) -> Result<(), Ended> {
     let mut sites: BTreeMap<String, BTreeMap<&str, Vec<Kill>>> = BTreeMap::new();
     for kernel in kernels {
         for (site, kills) in locks(*kernel, fixtures).map_err(Ended::Unreadable)? {
@@ -188,7 +186,7 @@ fn short(kills: &[Kill]) -> String {
 }
 
 /// For each guard and each law, who notices that it is weaker, or stricter.
-fn print_spec(fixtures: &[(String, Fixture)], format: Format) -> Result<(), Ended> {
+fn print_spec(fixtures: &[Named], format: Format) -> Result<(), Ended> {
     let guards = guards::guards(fixtures).map_err(Ended::Unreadable)?;
     let laws = guards::laws(fixtures);
     let why = |change, guard| guards::why(change, guard);

@@ -94,6 +94,8 @@ pub enum Reduce {
     Fuse,
     /// Only CPUs that may interfere with each other are tried
     Ample,
+    /// It makes no difference which of several CPUs with the same calls is which
+    Symmetry,
 }
 
 /// Whose guarantees, and how much of them.

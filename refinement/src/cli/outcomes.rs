@@ -4,7 +4,7 @@ use super::Ended;
 use super::options::{Format, Selection};
 use super::runs::{cut_short, jobs, search};
 use super::select::selected;
-use super::table::table;
+use mlock_refinement::table::table;
 use serde_json::json;
 
 /// `outcomes`.

@@ -3,9 +3,10 @@
 use super::Ended;
 use super::options::{Engine, Reduce, Selection};
 use super::progress::Watch;
-use super::select::{Named, concrete, sizes};
-use mlock_refinement::check::{self, Report, differences};
-use mlock_refinement::search::{Coverage, Limits, Options, Preemptions, Reduction};
+use super::select::{concrete, sizes};
+use mlock_refinement::check::{self, Report, Run, differences};
+use mlock_refinement::fixture::Named;
+use mlock_refinement::search::{Coverage, Limits, Options, Reduction};
 use mlock_refinement::system::Judged;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -54,6 +55,20 @@ pub fn jobs<'n>(what: &Selection, named: &'n [Named]) -> Result<Vec<Job<'n>>, En
         }
     }
     Ok(out)
+}
+
+/// The jobs with what their searches said.
+pub fn runs<'r>(jobs: &'r [Job<'_>], results: &'r [Searched]) -> Vec<Run<'r>> {
+    let both = jobs.iter().zip(results);
+    both.map(|(job, result)| Run {
+        name: &job.named.name,
+        fixture: &job.named.fixture,
+        kernel: job.kernel,
+        pages: job.pages,
+        programs: job.system.machine().programs(),
+        report: &result.report,
+    })
+    .collect()
 }
 
 /// Searches all jobs on every core; results come in the order of the jobs.
@@ -126,18 +141,13 @@ fn one(engine: &Engine, job: &Job<'_>, threads: usize, watch: &Watch, i: usize) 
             bytes: engine
                 .memory
                 .map_or(limits.bytes, |mib| mib.saturating_mul(1 << 20)),
+            preemptions: engine.preemptions,
         },
         reduction: job.reduction,
         threads,
     };
     let mut watch = watch.of(i, &job.named.name);
-    match engine.preemptions {
-        Some(most) => {
-            let system = Preemptions::new(&job.system, most);
-            check::check_watched(&system, options, &mut watch)
-        }
-        None => check::check_watched(&job.system, options, &mut watch),
-    }
+    check::check_watched(&job.system, options, &mut watch)
 }
 
 /// The reductions to use at a size.
@@ -152,6 +162,7 @@ fn reduction(engine: &Engine, named: &Named, pages: u16) -> Reduction {
     Reduction {
         fuse: has(Reduce::Fuse),
         ample: has(Reduce::Ample),
+        symmetry: has(Reduce::Symmetry),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::Ended;
 use super::options::{Format, Sample};
-use super::select::{Named, concrete, selected, sizes};
-use super::table::table;
+use super::select::{concrete, selected, sizes};
 use mlock_refinement::check::laws;
-use mlock_refinement::fixture::{Concrete, Verdict};
+use mlock_refinement::fixture::{Concrete, Named, Verdict};
 use mlock_refinement::parallel::each;
 use mlock_refinement::search::{self, Finding, Met, Sampling, Scheduler};
 use mlock_refinement::system::{Outcome, Told};
+use mlock_refinement::table::table;
 use mlock_spec::Law;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};

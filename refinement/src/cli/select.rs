@@ -3,19 +3,8 @@
 use super::Ended;
 use super::options::Selection;
 use mlock_impl::kernel::Kernel;
-use mlock_refinement::fixture::{Concrete, Fixture, files, load, name};
+use mlock_refinement::fixture::{Concrete, Fixture, LoadError, Named, files, files_in_order, name};
 use std::path::{Path, PathBuf};
-
-/// A fixture with its name.
-#[derive(Clone, Debug)]
-pub struct Named {
-    /// `kernel/claim` for a fixture of the project, otherwise the path.
-    pub name: String,
-    /// The file.
-    pub path: PathBuf,
-    /// The fixture.
-    pub fixture: Fixture,
-}
 
 /// The folder of the project's fixtures: here, or where the program was built.
 fn folder() -> PathBuf {
@@ -27,48 +16,15 @@ fn folder() -> PathBuf {
     }
 }
 
-/// All fixtures of the project: first those that answer the thread, then kernel by kernel as the
-/// story goes, then by name.
+/// All fixtures of the project, in the order of the story.
 pub fn all() -> Result<Vec<Named>, Ended> {
     let folder = folder();
-    let paths = ordered(&folder)?;
-    paths.iter().map(|path| named(path, &folder)).collect()
+    let paths = files_in_order(&folder).map_err(unreadable)?;
+    Named::load_all(&paths, &folder).map_err(unreadable)
 }
 
-/// The files of the project's fixtures, in the order of the story.
-fn ordered(folder: &Path) -> Result<Vec<PathBuf>, Ended> {
-    let mut paths = in_folder(folder)?;
-    paths.sort_by_cached_key(|path| {
-        let name = name(path, folder);
-        (chapter(&name), name)
-    });
-    Ok(paths)
-}
-
-fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, Ended> {
-    files(folder)
-        .map_err(|error| Ended::Unreadable(format!("cannot read {}: {error}", folder.display())))
-}
-
-fn inside(folder: &Path) -> Result<Vec<Named>, Ended> {
-    let paths = in_folder(folder)?;
-    paths.iter().map(|path| named(path, folder)).collect()
-}
-
-/// Where in the story the folder of a fixture belongs; 0 if it is no kernel's.
-fn chapter(name: &str) -> usize {
-    let folder = name.split('/').next().unwrap_or(name);
-    let known = Kernel::ALL.iter().position(|kernel| kernel.name == folder);
-    known.map_or(0, |i| i + 1)
-}
-
-fn named(path: &Path, folder: &Path) -> Result<Named, Ended> {
-    let fixture = load(path).map_err(|error| Ended::Unreadable(error.to_string()))?;
-    Ok(Named {
-        name: name(path, folder),
-        path: path.to_owned(),
-        fixture,
-    })
+fn unreadable(error: LoadError) -> Ended {
+    Ended::Unreadable(error.to_string())
 }
 
 /// The fixtures that a command line selects.
@@ -85,9 +41,10 @@ pub fn selected(what: &Selection) -> Result<Vec<Named>, Ended> {
     for wanted in &what.fixtures {
         let path = Path::new(wanted);
         if path.is_file() {
-            out.push(named(path, Path::new(""))?);
+            out.push(Named::load(path, Path::new("")).map_err(unreadable)?);
         } else if path.is_dir() {
-            out.extend(inside(path)?);
+            let paths = files(path).map_err(unreadable)?;
+            out.extend(Named::load_all(&paths, path).map_err(unreadable)?);
         } else {
             out.extend(called(wanted, of_kernel)?);
         }
@@ -98,10 +55,11 @@ pub fn selected(what: &Selection) -> Result<Vec<Named>, Ended> {
 /// The fixtures of the project that a name stands for: a folder, a whole name, or its last part.
 fn called(wanted: &str, of_kernel: impl Fn(&Named) -> bool) -> Result<Vec<Named>, Ended> {
     let folder = folder();
-    let paths = ordered(&folder)?;
-    let those = |fits: &dyn Fn(&str) -> bool| -> Result<Vec<Named>, Ended> {
+    let paths = files_in_order(&folder).map_err(unreadable)?;
+    let those = |fits: &dyn Fn(&str) -> bool| {
         let paths = paths.iter().filter(|path| fits(&name(path, &folder)));
-        paths.map(|path| named(path, &folder)).collect()
+        let paths: Vec<PathBuf> = paths.cloned().collect();
+        Named::load_all(&paths, &folder).map_err(unreadable)
     };
     let inside = those(&|name| name.starts_with(&format!("{wanted}/")))?;
     if !inside.is_empty() {

@@ -3,11 +3,11 @@
 //! A CPU's events are indented by call depth under the name of their function, and that line says
 //! where the function was read.
 
-use crate::check::LawReport;
+use crate::check::{LawReport, Report, rest_of_cycle};
 use crate::fixture::Concrete;
 use crate::judge::Verdict;
-use crate::search::{Finding, System, Taken};
-use crate::system::{Judged, Seen, Told};
+use crate::search::{Finding, Goal, System, Taken, shortest};
+use crate::system::{Judged, Order, Seen, Told};
 use mlock_impl::machine::{Instr, RegionKind};
 use mlock_spec::Law;
 use std::fmt::Write;
@@ -27,17 +27,54 @@ pub fn draw(
     concrete: &Concrete,
     system: &Judged,
     law: Law,
-    broken: &LawReport,
+    report: &Report,
     schedule: &[usize],
 ) -> String {
+    let broken = &report.laws[&law];
     let mut out = title(name, concrete, law, schedule);
     out += &heading(concrete);
+    let state = steps(&mut out, system, schedule);
+    consequence(&mut out, system, &state, broken);
+    let closing = broken.broken.map(|(finding, _)| finding);
+    for other in closing.map_or(Vec::new(), |c| rest_of_cycle(&report.found, c)) {
+        other_witness(&mut out, concrete, system, report, other);
+    }
+    out.lines()
+        .fold(String::new(), |all, l| all + l.trim_end() + "\n")
+}
+
+/// The shortest way to another nesting of the cycle of lock classes.
+fn other_witness(
+    out: &mut String,
+    concrete: &Concrete,
+    system: &Judged,
+    report: &Report,
+    other: Told,
+) {
+    let what = match other {
+        Told::Nests(outer, inner) => format!("{inner} under {outer}"),
+        Told::NestsAlike(class, Order::Ascending) => format!("{class} with the lower one outside"),
+        Told::NestsAlike(class, Order::Descending) => {
+            format!("{class} with the higher one outside")
+        }
+        _ => return,
+    };
+    let goal = Goal::Step(other.finding());
+    if let Some(schedule) = shortest(system, &goal, report.counts.depth + 1) {
+        let _ = writeln!(out, "\nElsewhere, {what}: {}\n", runs(&schedule));
+        *out += &heading(concrete);
+        steps(out, system, &schedule);
+    }
+}
+
+/// Draws the steps of a schedule; returns where they lead.
+fn steps(out: &mut String, system: &Judged, schedule: &[usize]) -> Vec<u64> {
     let mut state = system.initial();
     let mut stacks = vec![Stack::default(); system.actors()];
     for (i, &cpu) in schedule.iter().enumerate() {
         let at = column(system.actors(), cpu);
         if let Some(instr) = system.next_instr(&state, cpu) {
-            out += &stacks[cpu].enter(instr, at);
+            *out += &stacks[cpu].enter(instr, at);
         }
         let text = system.machine().describe(&state, cpu);
         let mut next = Vec::new();
@@ -46,16 +83,14 @@ pub fn draw(
             state.clone_from(&next);
         }
         let at = at + stacks[cpu].indent();
-        out += &event(i + 1, at, &text, system, &state, &seen);
+        *out += &event(i + 1, at, &text, system, &state, &seen);
         if i + 1 == schedule.len() || matches!(seen.verdict, Some(Verdict::Refused(_))) {
             for note in notes(&seen) {
                 let _ = writeln!(out, "{}", cut(&format!("{:>8}{note}", "^ "), WIDTH));
             }
         }
     }
-    consequence(&mut out, system, &state, broken);
-    out.lines()
-        .fold(String::new(), |all, l| all + l.trim_end() + "\n")
+    state
 }
 
 /// What is drawn, and how to draw it again.

@@ -9,7 +9,7 @@
 //! Each of these must be noticed by a fixture, or there is a reason why none can: a verdict changes,
 //! or, for a guard that is not asked, at least the shortest way to a broken law gets longer.
 
-use crate::fixture::{Expected, Fixture};
+use crate::fixture::{Expected, Fixture, Named};
 use crate::judge::Verdict;
 use crate::parallel::each;
 use crate::search::{Finding, Notes, Options, System, Taken, explore};
@@ -75,16 +75,17 @@ pub struct Asked {
 /// # Errors
 ///
 /// If a fixture cannot be made concrete at its smallest size.
-pub fn guards(fixtures: &[(String, Fixture)]) -> Result<BTreeMap<GuardKind, Asked>, String> {
+pub fn guards(fixtures: &[Named]) -> Result<BTreeMap<GuardKind, Asked>, String> {
     let sound: BTreeSet<&str> = super::sound(fixtures).iter().map(|k| k.name).collect();
-    let small = |(_, f): &&(String, Fixture)| {
+    let small = |n: &&Named| {
+        let f = &n.fixture;
         let size = f.pages.iter().min().and_then(|pages| f.counts.get(pages));
         size.is_some_and(|counts| counts.states <= SMALL)
     };
-    let small: Vec<&(String, Fixture)> = fixtures.iter().filter(small).collect();
-    let surveys = each(&small, |(name, fixture)| survey(name, fixture));
+    let small: Vec<&Named> = fixtures.iter().filter(small).collect();
+    let surveys = each(&small, |n| survey(&n.name, &n.fixture));
     let mut out: BTreeMap<GuardKind, Asked> = GuardKind::ALL.map(|k| (k, Asked::default())).into();
-    for ((name, fixture), survey) in small.into_iter().zip(surveys) {
+    for (Named { name, fixture, .. }, survey) in small.into_iter().zip(surveys) {
         let survey = survey?;
         let told = survey.told(None);
         for (kind, asked) in &mut out {
@@ -105,7 +106,7 @@ pub fn guards(fixtures: &[(String, Fixture)]) -> Result<BTreeMap<GuardKind, Aske
 
 /// For every law, the fixtures that expect it to break: without the law they would not get that
 /// verdict.
-pub fn laws(fixtures: &[(String, Fixture)]) -> BTreeMap<Law, BTreeSet<String>> {
+pub fn laws(fixtures: &[Named]) -> BTreeMap<Law, BTreeSet<String>> {
     let breaks = |law: Law, fixture: &Fixture| {
         let expected = fixture.laws.get(&law);
         matches!(
@@ -114,8 +115,8 @@ pub fn laws(fixtures: &[(String, Fixture)]) -> BTreeMap<Law, BTreeSet<String>> {
         )
     };
     let notice = |law| {
-        let those = fixtures.iter().filter(move |(_, f)| breaks(law, f));
-        those.map(|(name, _)| name.clone()).collect()
+        let those = fixtures.iter().filter(move |n| breaks(law, &n.fixture));
+        those.map(|n| n.name.clone()).collect()
     };
     Law::ALL.map(|law| (law, notice(law))).into()
 }

@@ -18,7 +18,7 @@ pub mod guards;
 pub mod reasons;
 
 use crate::check::{Report, check};
-use crate::fixture::{Concrete, Expected, Fixture};
+use crate::fixture::{Concrete, Expected, Fixture, Named};
 use crate::parallel::each;
 use crate::search::{Coverage, Options};
 use mlock_impl::kernel::Kernel;
@@ -115,15 +115,15 @@ struct Trial {
 
 /// The sound kernels, in the order of the story: none of their own fixtures expects a law to break
 /// other than by design.
-pub fn sound(fixtures: &[(String, Fixture)]) -> Vec<Kernel> {
+pub fn sound(fixtures: &[Named]) -> Vec<Kernel> {
     let sound = |kernel: &Kernel| {
         let own = fixtures
             .iter()
-            .filter(|(n, f)| f.kernel == kernel.name && own(n, f));
+            .filter(|n| n.fixture.kernel == kernel.name && own(n));
         let breaks = |f: &Fixture| f.laws.values().any(|e| matches!(e, Expected::Violated(_)));
         let (mut some, mut broken) = (false, false);
-        for (_, fixture) in own {
-            (some, broken) = (true, broken || breaks(fixture));
+        for named in own {
+            (some, broken) = (true, broken || breaks(&named.fixture));
         }
         some && !broken
     };
@@ -131,8 +131,8 @@ pub fn sound(fixtures: &[(String, Fixture)]) -> Vec<Kernel> {
 }
 
 /// Whether a fixture is in the folder of its kernel; the others retell something.
-fn own(name: &str, fixture: &Fixture) -> bool {
-    folder(name) == fixture.kernel
+fn own(named: &Named) -> bool {
+    folder(&named.name) == named.fixture.kernel
 }
 
 fn folder(name: &str) -> &str {
@@ -147,7 +147,7 @@ fn folder(name: &str) -> &str {
 /// If a fixture cannot be made concrete at its size.
 pub fn mutants(
     kernel: Kernel,
-    fixtures: &[(String, Fixture)],
+    fixtures: &[Named],
     wanted: &mut dyn FnMut(&Mutation) -> bool,
 ) -> Result<Vec<Mutant>, String> {
     let trials = trials(kernel, fixtures)?;
@@ -170,10 +170,7 @@ pub fn mutants(
 /// # Errors
 ///
 /// If a fixture cannot be made concrete at its size.
-pub fn locks(
-    kernel: Kernel,
-    fixtures: &[(String, Fixture)],
-) -> Result<BTreeMap<String, Vec<Kill>>, String> {
+pub fn locks(kernel: Kernel, fixtures: &[Named]) -> Result<BTreeMap<String, Vec<Kill>>, String> {
     let trials = trials(kernel, fixtures)?;
     let mut all = named(&trials);
     all.retain(|(_, mutation)| mutation.mistake == Mistake::NoLock);
@@ -213,12 +210,10 @@ fn named(trials: &[Trial]) -> Vec<(String, Mutation)> {
 }
 
 /// The scenarios for a kernel, those with the smallest spaces first.
-fn trials(kernel: Kernel, fixtures: &[(String, Fixture)]) -> Result<Vec<Trial>, String> {
-    let ours = |(name, fixture): &&(String, Fixture)| {
-        folder(name) == PROBES || fixture.kernel == kernel.name && own(name, fixture)
-    };
-    let ours: Vec<&(String, Fixture)> = fixtures.iter().filter(ours).collect();
-    let trials = each(&ours, |(name, fixture)| Trial::new(name, fixture, kernel));
+fn trials(kernel: Kernel, fixtures: &[Named]) -> Result<Vec<Trial>, String> {
+    let ours = |n: &&Named| folder(&n.name) == PROBES || n.fixture.kernel == kernel.name && own(n);
+    let ours: Vec<&Named> = fixtures.iter().filter(ours).collect();
+    let trials = each(&ours, |n| Trial::new(&n.name, &n.fixture, kernel));
     let mut trials = trials.into_iter().collect::<Result<Vec<_>, String>>()?;
     trials.retain(|t| t.report.coverage == Coverage::Exhaustive);
     trials

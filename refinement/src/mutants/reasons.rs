@@ -1,21 +1,6 @@
-//! Why a mutant that no scenario notices is no gap.
-//!
-//! Each reason covers the mutants whose text fits one of its patterns, in whichever kernel they
-//! survive; of several that cover one mutant, the first counts.
-//! A pattern that covers no survivor is a mistake in the table.
+//! Why a mutant that no scenario notices is no gap, in whichever kernel it survives.
 
-/// A reason, and the mutants that it covers.
-#[derive(Clone, Copy, Debug)]
-pub struct Reason {
-    /// Texts as the table prints them; a `*` stands for any text.
-    pub mutants: &'static [&'static str],
-    /// Why nothing is to be noticed.
-    pub because: &'static str,
-}
-
-const fn reason(because: &'static str, mutants: &'static [&'static str]) -> Reason {
-    Reason { mutants, because }
-}
+use crate::reasons::{Reason, reason};
 
 /// The table.
 #[rustfmt::skip]
@@ -115,58 +100,3 @@ pub const REASONS: [Reason; 26] = [
         "try_to_unmap_one: as if `VM_LOCKED(A, *)` #2", "try_to_unmap_one: without mmap_sem",
     ]),
 ];
-
-/// The reason for a survivor.
-pub fn why(text: &str) -> Option<&'static str> {
-    let covers = |reason: &&Reason| reason.mutants.iter().any(|pattern| fits(pattern, text));
-    REASONS.iter().find(covers).map(|reason| reason.because)
-}
-
-/// The patterns that are the first to cover none of these survivors.
-pub fn unused<'t>(survivors: impl IntoIterator<Item = &'t str>) -> Vec<&'static str> {
-    let patterns = || REASONS.iter().flat_map(|reason| reason.mutants);
-    let survivors = survivors.into_iter();
-    let used: Vec<&str> = survivors
-        .filter_map(|text| patterns().find(|pattern| fits(pattern, text)).copied())
-        .collect();
-    let unused = patterns().filter(|pattern| !used.contains(pattern));
-    unused.copied().collect()
-}
-
-/// Whether a text fits a pattern in which `*` stands for any text.
-fn fits(pattern: &str, text: &str) -> bool {
-    let Some((start, mut rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut text) = text.strip_prefix(start) else {
-        return false;
-    };
-    while let Some((part, more)) = rest.split_once('*') {
-        let Some(at) = text.find(part) else {
-            return false;
-        };
-        (text, rest) = (&text[at + part.len()..], more);
-    }
-    text.ends_with(rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, text) in [
-            ("a", "a"),
-            ("*", ""),
-            ("a*", "ab"),
-            ("*b", "ab"),
-            ("a*c*e", "abcde"),
-        ] {
-            assert!(fits(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [("a", "ab"), ("a*", "ba"), ("*b", "ba"), ("a*c*e", "abde")] {
-            assert!(!fits(pattern, text), "{pattern} {text}");
-        }
-    }
-}

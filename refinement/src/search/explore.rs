@@ -10,7 +10,8 @@
 
 use super::reduce::{Reduction, Walker, everyone, members};
 use super::store::{Id, SHARDS, Shard, Store, id, shard_of};
-use super::{Finding, Notes, System, Taken, stuck};
+use super::stuck::{self, Onward};
+use super::{Finding, Notes, System, Taken};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +25,9 @@ pub struct Limits {
     pub depth: usize,
     /// The most memory for states, in bytes.
     pub bytes: usize,
+    /// The most times to leave an actor that could go on; see [`Preemptions`](super::Preemptions).
+    /// That one is for whoever calls [`explore`] to see to.
+    pub preemptions: Option<u16>,
 }
 
 impl Default for Limits {
@@ -33,6 +37,7 @@ impl Default for Limits {
             states: u32::MAX as usize - 1,
             depth: usize::MAX,
             bytes: usize::MAX,
+            preemptions: None,
         }
     }
 }
@@ -121,7 +126,7 @@ pub fn explore<S: System>(
                 options.reduction,
                 &search.store,
                 &search.levels,
-                &search.ends,
+                (&search.ends, &search.onward),
             )
         }
         _ => None,
@@ -136,6 +141,9 @@ pub fn explore<S: System>(
     let mut notes = S::Notes::default();
     for walker in search.walkers {
         notes.merge(walker.notes);
+    }
+    if options.reduction.symmetry {
+        system.share(&mut notes);
     }
     Exploration {
         coverage,
@@ -170,6 +178,7 @@ struct Search<'s, S: System> {
     walkers: Vec<Walker<'s, S>>,
     levels: Vec<Level>,
     ends: Vec<Id>,
+    onward: Onward,
     first: BTreeMap<Finding, usize>,
     transitions: usize,
     /// The level that is worked off.
@@ -203,6 +212,7 @@ impl<'s, S: System> Search<'s, S> {
                 .collect(),
             levels: Vec::new(),
             ends: Vec::new(),
+            onward: Onward::default(),
             first: BTreeMap::new(),
             transitions: 0,
             depth: 0,
@@ -265,6 +275,9 @@ impl<'s, S: System> Search<'s, S> {
             for finding in walker.findings.drain(..) {
                 self.first.entry(finding).or_insert(1);
             }
+        }
+        if self.options.reduction.symmetry {
+            self.system.canonical(&mut state);
         }
         self.begin_level();
         let shard = shard_of(&state);
@@ -346,6 +359,8 @@ impl<'s, S: System> Search<'s, S> {
             return Vec::new();
         };
         let stride = self.words + 1;
+        self.onward.grow(self.store.ids());
+        let onward = &self.onward;
         let parts = self.store.shards.iter_mut().zip(next).zip(level);
         let mut parts: Vec<_> = parts
             .map(|((shard, row), old)| (shard, row, *old))
@@ -354,13 +369,13 @@ impl<'s, S: System> Search<'s, S> {
         let share = SHARDS.div_ceil(threads);
         let mut back: Vec<(usize, Vec<u64>)> = Vec::new();
         if threads == 1 {
-            back.push((0, add(&mut parts, 0, found, stride)));
+            back.push((0, add(&mut parts, (0, found, stride), onward)));
         } else {
             std::thread::scope(|scope| {
                 let chunks = parts.chunks_mut(share).enumerate();
                 let handles: Vec<_> = chunks
                     .map(|(i, parts)| {
-                        scope.spawn(move || (i, add(parts, i * share, found, stride)))
+                        scope.spawn(move || (i, add(parts, (i * share, found, stride), onward)))
                     })
                     .collect();
                 back.extend(handles.into_iter().map(joined));
@@ -391,9 +406,8 @@ const LEFT_OUT: u64 = 1 << 32;
 /// began.
 fn add(
     parts: &mut [(&mut Shard, &mut Row, u32)],
-    from: usize,
-    found: &[Found],
-    stride: usize,
+    (from, found, stride): (usize, &[Found], usize),
+    onward: &Onward,
 ) -> Vec<u64> {
     let mut back = Vec::new();
     for (i, (part, row, old)) in parts.iter_mut().enumerate() {
@@ -403,6 +417,8 @@ fn add(
             let (number, new) = part.insert(state, parent as Id);
             if number < *old {
                 back.push(parent);
+            } else {
+                onward.set(parent as Id);
             }
             if new {
                 row.push(u64::from(id(shard, number)));

@@ -95,6 +95,17 @@ pub trait System: Sync {
         0
     }
 
+    /// Replaces a state by one that stands for all states that differ from it only in which of several
+    /// actors that are alike is which.
+    fn canonical(&self, state: &mut [u64]) {
+        let _ = state;
+    }
+
+    /// Says of all actors that are alike what was noted of one of them.
+    fn share(&self, notes: &mut Self::Notes) {
+        let _ = notes;
+    }
+
     /// The actors that may do something before `actor` takes its next step that makes a difference to
     /// that step, or it to them (to the states they lead to, to whether they can be taken, or to
     /// what is told of them); a bit each.

@@ -28,6 +28,15 @@
 //! Every cycle has a step that leads to a state that is not deeper than the one it was taken in; so
 //! where such a step is seen in a state that left somebody out, the rest is tried after all.
 
+//! # Symmetry
+//!
+//! Where actors are alike, exchanging them turns every run into a run ([`System::canonical`]), and what
+//! is told of a step does not depend on which of them takes it.
+//! So of all states that differ in that alone, one is kept.
+//! What is noted per actor is shared among those that are alike in the end ([`System::share`]).
+//! No way through kept states is shown to anybody: a counterexample is searched again step by step,
+//! and so has the actors that took its steps.
+
 use super::store::hash;
 use super::{Finding, System, Taken};
 
@@ -38,6 +47,8 @@ pub struct Reduction {
     pub fuse: bool,
     /// In a state that is kept, try no more actors than needed.
     pub ample: bool,
+    /// Keep one of the states that differ in which of several like actors is which.
+    pub symmetry: bool,
 }
 
 impl Reduction {
@@ -45,11 +56,13 @@ impl Reduction {
     pub const NONE: Reduction = Reduction {
         fuse: false,
         ample: false,
+        symmetry: false,
     };
     /// All reductions.
     pub const ALL: Reduction = Reduction {
         fuse: true,
         ample: true,
+        symmetry: true,
     };
 }
 
@@ -83,6 +96,9 @@ impl<'s, S: System> Walker<'s, S> {
         let taken = self.step(state, actor, next);
         if taken == Taken::Moved && self.reduction.fuse {
             self.follow(next);
+        }
+        if taken == Taken::Moved && self.reduction.symmetry {
+            self.system.canonical(next);
         }
         taken
     }

@@ -82,6 +82,12 @@ impl Store {
         self.shards[shard].parents[number as usize]
     }
 
+    /// A number that is larger than that of any state.
+    pub(super) fn ids(&self) -> usize {
+        let most = self.shards.iter().map(Shard::len).max();
+        most.unwrap_or(0) * SHARDS
+    }
+
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.shards.iter().map(Shard::bytes).sum()

@@ -4,13 +4,44 @@
 //! Every other state must have a way to one; that it may also go round in a retry loop for a while is
 //! no livelock.
 //!
-//! Whoever was first reached from a state can be reached from it, so most states are cleared by
-//! walking up from the ends to the first state; only the others are looked at again.
+//! A state that leads to a deeper one leads, step by deeper step, to an end, or to a state that leads to
+//! none that is deeper.
+//! The search tells such states apart ([`Onward`]); mostly there are none, or each of them soon reaches
+//! an end.
+//! Only otherwise all states are looked at again, for the first that is stuck: whoever was first reached
+//! from a state can be reached from it, so most are cleared by walking up from the ends.
 
 use super::explore::Level;
 use super::reduce::{Reduction, Walker};
 use super::store::{Id, SHARDS, Store, id, place, shard_of};
 use super::{System, Taken};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Which states lead to a deeper one, a bit each.
+#[derive(Debug, Default)]
+pub(super) struct Onward {
+    bits: Vec<AtomicU64>,
+}
+
+impl Onward {
+    /// Makes room for so many states.
+    pub(super) fn grow(&mut self, states: usize) {
+        // Numbers are dense within a shard, and shards are about of a size.
+        self.bits
+            .resize_with(states.div_ceil(64), AtomicU64::default);
+    }
+
+    pub(super) fn set(&self, id: Id) {
+        if let Some(bits) = self.bits.get(id as usize / 64) {
+            bits.fetch_or(1 << (id % 64), Ordering::Relaxed);
+        }
+    }
+
+    fn has(&self, id: Id) -> bool {
+        let bits = self.bits.get(id as usize / 64);
+        bits.is_some_and(|bits| bits.load(Ordering::Relaxed) & 1 << (id % 64) != 0)
+    }
+}
 
 /// The depth of the first stuck state, if there is one.
 pub(super) fn first<S: System>(
@@ -18,7 +49,7 @@ pub(super) fn first<S: System>(
     reduction: Reduction,
     store: &Store,
     levels: &[Level],
-    ends: &[Id],
+    (ends, onward): (&[Id], &Onward),
 ) -> Option<usize> {
     let mut free = Free::new(store);
     for &end in ends {
@@ -26,6 +57,22 @@ pub(super) fn first<S: System>(
     }
     let mut walker = Walker::new(system, reduction);
     let mut state = Vec::new();
+    let stuck = downwards(levels).any(|id| {
+        if onward.has(id) || free.has(id) {
+            return false;
+        }
+        state.clear();
+        store.get(id, &mut state);
+        let known = |state: &[u64]| store.find(state).is_some_and(|id| free.has(id));
+        let stuck = is_stuck_with(&mut walker, system.actors(), &state, &known);
+        if !stuck {
+            free.set(store, id);
+        }
+        stuck
+    });
+    if !stuck {
+        return None;
+    }
     let mut waiting: Vec<Id> = downwards(levels).filter(|&id| !free.has(id)).collect();
     loop {
         let before = waiting.len();
@@ -60,16 +107,27 @@ pub(super) fn first<S: System>(
 
 /// Whether no end can be reached from `state`.
 pub fn is_stuck<S: System>(system: &S, state: &[u64]) -> bool {
-    let mut store = Store::new(state.len());
     let mut walker = Walker::new(system, Reduction::NONE);
+    is_stuck_with(&mut walker, system.actors(), state, &|_| false)
+}
+
+/// Whether neither an end can be reached from `state`, nor a state that is known to reach one.
+fn is_stuck_with<S: System>(
+    walker: &mut Walker<'_, S>,
+    actors: usize,
+    state: &[u64],
+    known: &dyn Fn(&[u64]) -> bool,
+) -> bool {
+    let mut store = Store::new(state.len());
     let mut work = vec![state.to_vec()];
     while let Some(state) = work.pop() {
         let shard = shard_of(&state);
         if !store.shards[shard].insert(&state, 0).1 {
             continue;
         }
-        match ways(&mut walker, system.actors(), &state) {
+        match ways(walker, actors, &state) {
             Ways::End => return false,
+            Ways::To(next) if next.iter().any(|next| known(next)) => return false,
             Ways::To(next) => work.extend(next),
         }
     }

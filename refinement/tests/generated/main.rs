@@ -163,7 +163,7 @@ fn told(fixture: &Fixture) -> String {
     let mut text = format!("again: mlockcheck explain {}\n", path.display());
     for (law, found) in &report.laws {
         if let Some(schedule) = find(&system, found) {
-            text += &draw("generated", &concrete, &system, *law, found, &schedule);
+            text += &draw("generated", &concrete, &system, *law, &report, &schedule);
         }
     }
     text

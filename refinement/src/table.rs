@@ -1,7 +1,9 @@
 //! Plain tables: columns as wide as their widest cell.
 
+use mlock_spec::Law;
+
 /// Headings for the laws, in their order.
-pub const LAWS: [&str; 8] = [
+pub const LAWS: [&str; Law::ALL.len()] = [
     "Account", "Split", "Munlock", "Mlock", "Others", "Progress", "Order", "NoBug",
 ];
 
