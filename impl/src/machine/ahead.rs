@@ -166,8 +166,9 @@ impl Machine {
         entries: Entries,
         ahead: &'a mut Ahead,
     ) -> &'a Access {
-        let held = self.held_for_writing(state, cpu);
-        let pages = self.locked_pages(state, cpu);
+        let stops = self.waited_for[other];
+        let held = self.held_for_writing(state, cpu, stops);
+        let pages = self.locked_pages(state, cpu, stops);
         let own = &self.layout.cpus[other].own;
         let mut key = [0; 3 + OWN];
         key[0] = (other as u64) << 40 | (cpu as u64) << 32 | u64::from(held);
@@ -196,17 +197,32 @@ impl Machine {
         &ahead.answers[place]
     }
 
-    /// The locks, other than those of pages, that a CPU holds for writing: a bit for each place in
-    /// its list.
-    fn held_for_writing(&self, state: &[u64], cpu: usize) -> u32 {
+    /// For each program, the classes of locks that it waits for, a bit each.
+    pub(super) fn waited_for(programs: &[Program]) -> Vec<u32> {
+        let class = |op: &Op| match op {
+            Op::Acquire(lock, _) => 1 << lock.class as u32,
+            _ => 0,
+        };
+        let classes = |program: &Program| {
+            let ops = program.code.iter().map(|instr| class(&instr.op));
+            ops.fold(0, |all, one| all | one)
+        };
+        programs.iter().map(classes).collect()
+    }
+
+    /// The locks of some classes, other than those of pages, that a CPU holds for writing: a bit for
+    /// each place in its list.
+    fn held_for_writing(&self, state: &[u64], cpu: usize, classes: u32) -> u32 {
         let locks = self.layout.cpus[cpu].locks.iter().take(32).enumerate();
-        let held = locks.filter(|(_, (_, _, field))| field.get(state) == 1);
+        let held = locks.filter(|(_, (class, _, field))| {
+            classes & 1 << *class as u32 != 0 && field.get(state) == 1
+        });
         held.fold(0, |all, (i, _)| all | 1 << i)
     }
 
-    /// Up to four locks of pages that a CPU holds and nobody else can take from it, 16 bits each: the
+    /// Up to four locks of pages, of some classes, that a CPU holds and nobody else can take from it, 16 bits each: the
     /// class and the page, and 1 so that none is 0.
-    fn locked_pages(&self, state: &[u64], cpu: usize) -> u64 {
+    fn locked_pages(&self, state: &[u64], cpu: usize, classes: u32) -> u64 {
         if !self.page_locks_stay {
             return 0;
         }
@@ -214,7 +230,7 @@ impl Machine {
             .state(state)
             .held(cpu)
             .filter(|lock| lock.class.scope() == Scope::Page);
-        let held = held.filter(|lock| lock.index < PAGES);
+        let held = held.filter(|lock| lock.index < PAGES && classes & 1 << lock.class as u32 != 0);
         held.take(4).fold(0, |all, lock| {
             all << 16 | locked_page(lock.class, lock.index)
         })
@@ -287,49 +303,75 @@ impl Look<'_> {
         let now = slots.iter().map(|slot| Interval::only(slot.get(state)));
         ways.begin(machine.state(state).pc(self.cpu), code.len(), now);
         let mut all = Access::NONE;
-        while let Some(pc) = ways.next() {
-            let Some(op) = code.get(usize::from(pc)).map(|instr| &instr.op) else {
-                continue;
-            };
-            let env = &ways.env;
-            let known = |e: &Expr| places.value(e, env);
-            if let Op::Acquire(lock, _) = op
-                && self.stops(lock.class, locks(&machine.world, lock, &known))
-            {
-                continue;
-            }
-            if !op.is_local() {
-                all.join(&Access::of(&machine.world, op, &known));
-            }
-            let defined = op.defines().map(|reg| {
-                let now = self.defined(op, &known);
-                (reg, now.unwrap_or_else(|| places.anything(reg)))
-            });
-            let cond = match op {
-                Op::Branch(cond, _) => Some((cond, known(cond))),
-                _ => None,
-            };
-            for to in op.successors(pc) {
-                ways.after.clone_from(&ways.env);
-                if let Some((cond, value)) = cond {
-                    let holds = to == pc + 1;
-                    let may = if holds {
-                        value != Interval::only(0)
-                    } else {
-                        value.least <= 0 && value.most >= 0
-                    };
-                    if !may {
-                        continue;
-                    }
-                    places.learn(cond, holds, &mut ways.after);
-                }
-                if let Some((reg, now)) = defined {
-                    places.set(&mut ways.after, reg, now);
-                }
-                ways.lead(to, to <= pc, places.range);
+        while let Some(mut pc) = ways.next() {
+            // What is known behind a place matters to others only where ways meet.
+            while self.pass(pc, &mut all, ways, &places) {
+                pc += 1;
             }
         }
         all
+    }
+
+    /// Takes the instruction at `pc`, with what is known there in `ways.env`; tells whether to go on
+    /// with the next one, which no other way leads to.
+    fn pass(&self, pc: Pc, all: &mut Access, ways: &mut Ways, places: &Places<'_>) -> bool {
+        let machine = self.machine;
+        let code = &machine.programs[self.cpu].code;
+        let Some(op) = code.get(usize::from(pc)).map(|instr| &instr.op) else {
+            return false;
+        };
+        let known = |e: &Expr| places.value(e, &ways.env);
+        if let Op::Acquire(lock, _) = op
+            && self.stops(lock.class, locks(&machine.world, lock, &known))
+        {
+            return false;
+        }
+        if !op.is_local() {
+            all.join(&Access::of(&machine.world, op, &known));
+        }
+        let defined = op.defines().map(|reg| {
+            let now = self.defined(op, &known);
+            (reg, now.unwrap_or_else(|| places.anything(reg)))
+        });
+        let cond = match op {
+            Op::Branch(cond, _) => Some((cond, known(cond))),
+            _ => None,
+        };
+        let mut goes_on = false;
+        // The next one last, since it may go on with what is known here.
+        let next = (!matches!(op, Op::Jump(_))).then_some(pc + 1);
+        for to in op.target().into_iter().chain(next) {
+            let holds = to == pc + 1;
+            if let Some((_, value)) = cond {
+                let may = if holds {
+                    value != Interval::only(0)
+                } else {
+                    value.least <= 0 && value.most >= 0
+                };
+                if !may {
+                    continue;
+                }
+            }
+            goes_on = holds && !machine.facts[self.cpu].meets.contains(usize::from(to));
+            if !goes_on {
+                ways.after.clone_from(&ways.env);
+            }
+            let after = if goes_on {
+                &mut ways.env
+            } else {
+                &mut ways.after
+            };
+            if let Some((cond, _)) = cond {
+                places.learn(cond, holds, after);
+            }
+            if let Some((reg, now)) = defined {
+                places.set(after, reg, now);
+            }
+            if !goes_on {
+                ways.lead(to, to <= pc, places.range);
+            }
+        }
+        goes_on
     }
 
     /// Whether the standing CPU holds all locks of a class that are meant.

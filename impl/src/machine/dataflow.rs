@@ -186,6 +186,8 @@ pub(super) struct Facts {
     pub(super) slot: Vec<usize>,
     /// For each instruction, and the end, the call it belongs to.
     pub(super) call: Vec<Option<u8>>,
+    /// For each instruction, and the end, whether something jumps there, so that ways may meet.
+    pub(super) meets: FixedBitSet,
 }
 
 impl Facts {
@@ -197,6 +199,12 @@ impl Facts {
             dead,
             slot,
             call: calls(program),
+            meets: program
+                .code
+                .iter()
+                .filter_map(|instr| instr.op.target())
+                .map(usize::from)
+                .collect(),
         }
     }
 }

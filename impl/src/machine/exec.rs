@@ -21,6 +21,8 @@ pub struct Machine {
     pub(super) foresees: bool,
     /// Whether nobody but its holder gives up the lock of a page.
     pub(super) page_locks_stay: bool,
+    /// For each CPU, the classes of locks that it waits for.
+    pub(super) waited_for: Vec<u32>,
     /// CPUs that are alike.
     pub(super) twins: Vec<Vec<usize>>,
 }
@@ -83,6 +85,7 @@ impl Machine {
         Ok(Machine {
             foresees: Machine::can_foresee(&world, &programs),
             page_locks_stay: Machine::page_locks_stay(&programs),
+            waited_for: Machine::waited_for(&programs),
             twins: twins::groups(&programs, &layout.cpus),
             world,
             programs,
