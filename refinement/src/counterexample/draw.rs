@@ -10,6 +10,7 @@ use crate::search::{Finding, Goal, System, Taken, shortest};
 use crate::system::{Judged, Order, Seen, Told};
 use mlock_impl::machine::{Instr, RegionKind};
 use mlock_spec::Law;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The widest line of a drawing.
@@ -33,9 +34,14 @@ pub fn draw(
     let broken = &report.laws[&law];
     let mut out = title(name, concrete, law, schedule);
     out += &heading(concrete);
-    let state = steps(&mut out, system, schedule);
-    consequence(&mut out, system, &state, broken);
+    let mut drawing = Drawing::new(system);
+    drawing.steps(schedule);
     let closing = broken.broken.map(|(finding, _)| finding);
+    if closing == Some(Finding::LIVELOCK) {
+        drawing.round();
+    }
+    out += &drawing.out;
+    consequence(&mut out, system, &drawing.state, broken);
     for other in closing.map_or(Vec::new(), |c| rest_of_cycle(&report.found, c)) {
         other_witness(&mut out, concrete, system, report, other);
     }
@@ -63,34 +69,96 @@ fn other_witness(
     if let Some(schedule) = shortest(system, &goal, report.counts.depth + 1) {
         let _ = writeln!(out, "\nElsewhere, {what}: {}\n", runs(&schedule));
         *out += &heading(concrete);
-        steps(out, system, &schedule);
+        let mut drawing = Drawing::new(system);
+        drawing.steps(&schedule);
+        *out += &drawing.out;
     }
 }
 
-/// Draws the steps of a schedule; returns where they lead.
-fn steps(out: &mut String, system: &Judged, schedule: &[usize]) -> Vec<u64> {
-    let mut state = system.initial();
-    let mut stacks = vec![Stack::default(); system.actors()];
-    for (i, &cpu) in schedule.iter().enumerate() {
+/// The steps drawn so far, and where they have led.
+struct Drawing<'s> {
+    system: &'s Judged,
+    out: String,
+    state: Vec<u64>,
+    stacks: Vec<Stack>,
+    count: usize,
+}
+
+impl<'s> Drawing<'s> {
+    fn new(system: &'s Judged) -> Drawing<'s> {
+        Drawing {
+            system,
+            out: String::new(),
+            state: system.initial(),
+            stacks: vec![Stack::default(); system.actors()],
+            count: 0,
+        }
+    }
+
+    /// Draws the steps of a schedule.
+    fn steps(&mut self, schedule: &[usize]) {
+        for (i, &cpu) in schedule.iter().enumerate() {
+            self.step(cpu, i + 1 == schedule.len());
+        }
+    }
+
+    /// Draws a step; the last one with whatever is wrong with it.
+    fn step(&mut self, cpu: usize, last: bool) {
+        let system = self.system;
         let at = column(system.actors(), cpu);
-        if let Some(instr) = system.next_instr(&state, cpu) {
-            *out += &stacks[cpu].enter(instr, at);
+        if let Some(instr) = system.next_instr(&self.state, cpu) {
+            self.out += &self.stacks[cpu].enter(instr, at);
         }
-        let text = system.machine().describe(&state, cpu);
+        let text = system.machine().describe(&self.state, cpu);
         let mut next = Vec::new();
-        let seen = system.see(&state, cpu, &mut next);
+        let seen = system.see(&self.state, cpu, &mut next);
         if seen.taken == Taken::Moved {
-            state.clone_from(&next);
+            self.state = next;
         }
-        let at = at + stacks[cpu].indent();
-        *out += &event(i + 1, at, &text, system, &state, &seen);
-        if i + 1 == schedule.len() || matches!(seen.verdict, Some(Verdict::Refused(_))) {
+        self.count += 1;
+        let at = at + self.stacks[cpu].indent();
+        self.out += &event(self.count, at, &text, system, &self.state, &seen);
+        if last || matches!(seen.verdict, Some(Verdict::Refused(_))) {
             for note in notes(&seen) {
-                let _ = writeln!(out, "{}", cut(&format!("{:>8}{note}", "^ "), WIDTH));
+                let _ = writeln!(self.out, "{}", cut(&format!("{:>8}{note}", "^ "), WIDTH));
             }
         }
     }
-    state
+
+    /// Draws how a state that no end can be reached from comes round again, if every CPU that can move
+    /// takes its turn.
+    fn round(&mut self) {
+        let (stem, round) = round(self.system, &self.state);
+        self.steps(&stem);
+        let first = self.count + 1;
+        let _ = writeln!(self.out, "      ,-- from here on");
+        self.steps(&round);
+        let _ = writeln!(self.out, "      `-- and round again, from step {first}");
+    }
+}
+
+/// From a state that no end can be reached from, the steps to a loop, and the steps of the loop.
+fn round(system: &Judged, state: &[u64]) -> (Vec<usize>, Vec<usize>) {
+    let (mut state, mut turn) = (state.to_vec(), 0);
+    let mut schedule = Vec::new();
+    let mut seen: BTreeMap<(Vec<u64>, usize), usize> = BTreeMap::new();
+    loop {
+        if let Some(&begin) = seen.get(&(state.clone(), turn)) {
+            let round = schedule.split_off(begin);
+            return (schedule, round);
+        }
+        seen.insert((state.clone(), turn), schedule.len());
+        let mut next = Vec::new();
+        let cpus = system.actors();
+        let mut turns = (0..cpus).map(|i| (turn + i) % cpus);
+        let Some(cpu) = turns.find(|&cpu| system.see(&state, cpu, &mut next).taken == Taken::Moved)
+        else {
+            return (schedule, Vec::new());
+        };
+        schedule.push(cpu);
+        state = next;
+        turn = (cpu + 1) % cpus;
+    }
 }
 
 /// What is drawn, and how to draw it again.
