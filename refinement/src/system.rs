@@ -282,8 +282,15 @@ impl Judged {
         memo.key.clear();
         memo.key
             .push((cpu as u64) << 32 | call(state) << 16 | call(next));
-        for &(word, bits) in &self.seen {
-            memo.key.extend([state[word] & bits, next[word] & bits]);
+        // What is seen before the step, which of it changes, and into what.
+        memo.key.push(0);
+        memo.key
+            .extend(self.seen.iter().map(|&(word, bits)| state[word] & bits));
+        for (i, &(word, bits)) in self.seen.iter().enumerate() {
+            if (state[word] ^ next[word]) & bits != 0 {
+                memo.key[1] |= 1 << i;
+                memo.key.push(next[word] & bits);
+            }
         }
         match memo.recall() {
             Some(said) => {

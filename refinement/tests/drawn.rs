@@ -1,7 +1,5 @@
 //! Drawings that no fixture asks for, since no kernel here does it: a livelock, as a stem and a loop.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use mlock_refinement::check::check;
 use mlock_refinement::counterexample::{draw, find};
 use mlock_refinement::fixture::load;

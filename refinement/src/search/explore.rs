@@ -9,9 +9,8 @@
 //! at again, with the rest of the actors (see [`Reduction`]).
 
 use super::reduce::{Reduction, Walker, everyone, members};
-use super::store::{Id, SHARDS, Shard, Store, id, shard_of};
-use super::stuck::{self, Onward};
-use super::{Finding, Notes, System, Taken};
+use super::store::{Entry, Id, PARTS, Store, place};
+use super::{Finding, Notes, System, Taken, stuck};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -126,7 +125,7 @@ pub fn explore<S: System>(
                 options.reduction,
                 &search.store,
                 &search.levels,
-                (&search.ends, &search.onward),
+                (&search.ends, &search.turns),
             )
         }
         _ => None,
@@ -157,10 +156,10 @@ pub fn explore<S: System>(
     }
 }
 
-/// For each shard, how many states it had when a level began.
-pub(super) type Level = [u32; SHARDS];
+/// For each part of the states, how many it had when a level began.
+pub(super) type Level = [u32; PARTS];
 
-/// States of one level in one shard, each behind its number.
+/// States, each behind its number.
 type Row = Vec<u64>;
 
 /// States that one thread looks at in one go.
@@ -178,7 +177,8 @@ struct Search<'s, S: System> {
     walkers: Vec<Walker<'s, S>>,
     levels: Vec<Level>,
     ends: Vec<Id>,
-    onward: Onward,
+    /// All steps from states that lead to none at which the actors have come further.
+    turns: Vec<(Id, Id)>,
     first: BTreeMap<Finding, usize>,
     transitions: usize,
     /// The level that is worked off.
@@ -189,8 +189,8 @@ struct Search<'s, S: System> {
 
 /// What one chunk of states leads to.
 struct Found {
-    /// By shard: the parent's number, then the state, for each.
-    to: Vec<Vec<u64>>,
+    /// The parent's number, then the state, for each.
+    to: Vec<u64>,
     /// States without a way on.
     ends: Vec<Id>,
     transitions: usize,
@@ -212,7 +212,7 @@ impl<'s, S: System> Search<'s, S> {
                 .collect(),
             levels: Vec::new(),
             ends: Vec::new(),
-            onward: Onward::default(),
+            turns: Vec::new(),
             first: BTreeMap::new(),
             transitions: 0,
             depth: 0,
@@ -226,13 +226,10 @@ impl<'s, S: System> Search<'s, S> {
             if self.depth >= self.options.limits.depth {
                 return Coverage::Bounded;
             }
-            let mut next = vec![Row::new(); SHARDS];
+            let mut next = Row::new();
             let stride = self.words + 1;
-            let chunks: Vec<&[u64]> = level
-                .iter()
-                .flat_map(|r| r.chunks(CHUNK * stride))
-                .collect();
-            let mut left = level.iter().map(Vec::len).sum::<usize>() / stride;
+            let chunks: Vec<&[u64]> = level.chunks(CHUNK * stride).collect();
+            let mut left = level.len() / stride;
             for block in chunks.chunks(BLOCK) {
                 let found = self.expand(block, Who::Enough);
                 let again = self.take_in(&found, &mut next);
@@ -246,7 +243,7 @@ impl<'s, S: System> Search<'s, S> {
                 let bytes = self.store.bytes();
                 let progress = Progress {
                     states: self.store.len(),
-                    frontier: left + next.iter().map(Vec::len).sum::<usize>() / stride,
+                    frontier: left + next.len() / stride,
                     depth: self.depth,
                     bytes,
                 };
@@ -256,7 +253,7 @@ impl<'s, S: System> Search<'s, S> {
                     return Coverage::Bounded;
                 }
             }
-            if next.iter().all(Vec::is_empty) {
+            if next.is_empty() {
                 return Coverage::Exhaustive;
             }
             self.begin_level();
@@ -266,7 +263,7 @@ impl<'s, S: System> Search<'s, S> {
     }
 
     /// Puts the first state in its place.
-    fn start(&mut self) -> Vec<Row> {
+    fn start(&mut self) -> Row {
         let mut state = self.system.initial();
         if self.options.reduction.fuse
             && let Some(walker) = self.walkers.first_mut()
@@ -280,18 +277,18 @@ impl<'s, S: System> Search<'s, S> {
             self.system.canonical(&mut state);
         }
         self.begin_level();
-        let shard = shard_of(&state);
-        self.store.shards[shard].insert(&state, id(shard, 0));
+        // The first state is its own parent; its number depends on nothing but itself.
+        let mut entry = vec![0];
+        entry.extend(&state);
+        let (first, _) = self.store.insert(&entry);
+        self.store.set_parent(first, first);
         self.begin_level();
-        let mut level = vec![Row::new(); SHARDS];
-        level[shard].push(u64::from(id(shard, 0)));
-        level[shard].extend(state);
-        level
+        entry[0] = u64::from(first);
+        entry
     }
 
     fn begin_level(&mut self) {
-        let sizes = std::array::from_fn(|shard| self.store.shards[shard].len() as u32);
-        self.levels.push(sizes);
+        self.levels.push(self.store.sizes());
     }
 
     /// Takes every step from the states of some chunks.
@@ -344,7 +341,7 @@ impl<'s, S: System> Search<'s, S> {
     /// Adds what was found; what is new becomes part of the next level.
     ///
     /// Returns the states that left an actor out and lead to a state that is not deeper.
-    fn take_in(&mut self, found: &[Found], next: &mut [Row]) -> Vec<Id> {
+    fn take_in(&mut self, found: &[Found], next: &mut Row) -> Vec<Id> {
         for one in found {
             self.transitions += one.transitions;
             self.ends.extend(&one.ends);
@@ -355,38 +352,33 @@ impl<'s, S: System> Search<'s, S> {
                 self.first.entry(Finding::DEADLOCK).or_insert(self.depth);
             }
         }
-        let Some(level) = self.levels.last() else {
+        let Some(&level) = self.levels.last() else {
             return Vec::new();
         };
         let stride = self.words + 1;
-        self.onward.grow(self.store.ids());
-        let onward = &self.onward;
-        let parts = self.store.shards.iter_mut().zip(next).zip(level);
-        let mut parts: Vec<_> = parts
-            .map(|((shard, row), old)| (shard, row, *old))
-            .collect();
+        let entries = found.iter().flat_map(|one| one.to.chunks_exact(stride));
+        let entries: Vec<Entry<'_>> = entries.collect();
         let threads = self.walkers.len().min(found.len() / WORTH).max(1);
-        let share = SHARDS.div_ceil(threads);
-        let mut back: Vec<(usize, Vec<u64>)> = Vec::new();
-        if threads == 1 {
-            back.push((0, add(&mut parts, (0, found, stride), onward)));
-        } else {
-            std::thread::scope(|scope| {
-                let chunks = parts.chunks_mut(share).enumerate();
-                let handles: Vec<_> = chunks
-                    .map(|(i, parts)| {
-                        scope.spawn(move || (i, add(parts, (i * share, found, stride), onward)))
-                    })
-                    .collect();
-                back.extend(handles.into_iter().map(joined));
+        let mut again = Vec::new();
+        let (returns, turns) = (&mut self.returns, &mut self.turns);
+        self.store
+            .insert_all(&entries, threads, |entry, (id, new)| {
+                if entry[0] & TURN != 0 {
+                    turns.push((entry[0] as Id, id));
+                }
+                let (part, number) = place(id);
+                if number < level[part] {
+                    *returns = true;
+                    if entry[0] & LEFT_OUT != 0 {
+                        again.push(entry[0] as Id);
+                    }
+                }
+                if new {
+                    next.push(u64::from(id));
+                    next.extend(&entry[1..]);
+                }
             });
-        }
-        let back = || back.iter().flat_map(|(_, parents)| parents.iter());
-        self.returns |= back().next().is_some();
-        back()
-            .filter(|parent| **parent & LEFT_OUT != 0)
-            .map(|parent| *parent as Id)
-            .collect()
+        again
     }
 }
 
@@ -401,33 +393,9 @@ enum Who {
 
 /// The bit of a parent that left an actor out.
 const LEFT_OUT: u64 = 1 << 32;
-
-/// Adds what belongs to some shards; returns the parents of states that were there before the level
-/// began.
-fn add(
-    parts: &mut [(&mut Shard, &mut Row, u32)],
-    (from, found, stride): (usize, &[Found], usize),
-    onward: &Onward,
-) -> Vec<u64> {
-    let mut back = Vec::new();
-    for (i, (part, row, old)) in parts.iter_mut().enumerate() {
-        let shard = from + i;
-        for entry in found.iter().flat_map(|f| f.to[shard].chunks_exact(stride)) {
-            let (parent, state) = (entry[0], &entry[1..]);
-            let (number, new) = part.insert(state, parent as Id);
-            if number < *old {
-                back.push(parent);
-            } else {
-                onward.set(parent as Id);
-            }
-            if new {
-                row.push(u64::from(id(shard, number)));
-                row.extend(state);
-            }
-        }
-    }
-    back
-}
+/// The bit of a parent that leads to no state at which the actors have come further, as far as those
+/// go that were tried.
+const TURN: u64 = 1 << 33;
 
 /// What a thread returns; a thread that panics takes the search with it.
 fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
@@ -444,7 +412,7 @@ fn expand<S: System>(
     (stride, who): (usize, Who),
 ) -> Found {
     let mut found = Found {
-        to: vec![Vec::new(); SHARDS],
+        to: Vec::new(),
         ends: Vec::new(),
         transitions: 0,
         findings: Vec::new(),
@@ -470,13 +438,18 @@ fn expand<S: System>(
         } else {
             LEFT_OUT
         };
-        for one in members(set).map(|actor| &tried[actor]) {
-            if one.taken == Some(Taken::Moved) {
-                found.transitions += 1;
-                let to = &mut found.to[shard_of(&one.next)];
-                to.push(parent | left_out);
-                to.extend(&one.next);
-            }
+        let from = how_far(system, state);
+        let moves = || members(set).map(|actor| &tried[actor]);
+        let moves = || moves().filter(|one| one.taken == Some(Taken::Moved));
+        let turn = if moves().any(|one| how_far(system, &one.next) > from) {
+            0
+        } else {
+            TURN
+        };
+        for one in moves() {
+            found.transitions += 1;
+            found.to.push(parent | left_out | turn);
+            found.to.extend(&one.next);
         }
         if set == all {
             found.conclude(system, walker, parent as Id, state, &tried);
@@ -485,6 +458,12 @@ fn expand<S: System>(
     found.findings.sort();
     found.findings.dedup();
     found
+}
+
+/// How far the actors have come together: where this rises from step to step, there is an end to it.
+fn how_far<S: System>(system: &S, state: &[u64]) -> u64 {
+    let labels = (0..system.actors()).map(|actor| u64::from(system.label(state, actor)));
+    labels.sum()
 }
 
 /// Tries sets of actors until one suffices: one of it moves, and none crashes.

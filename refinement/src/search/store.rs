@@ -3,22 +3,22 @@
 //! A state is a row of words, and a step changes few of them.
 //! So the row is kept as a tree of pairs: two neighbouring words are a pair with a number, two
 //! neighbouring numbers are a pair with a number again, and what is left in the end is one pair of
-//! numbers for the whole state.
-//! Pairs are numbered without gaps and kept once, whole: two states are the same if and only if
-//! their last pairs are.
-//! Near the words there are few different pairs, so a state costs little more than its last pair:
-//! eight bytes, with its place in the table and its parent less than 24, whether it has four words
-//! or a hundred.
+//! numbers for the whole state, the root.
+//! Pairs are kept once, whole: two states are the same if and only if their roots are.
+//! Near the words there are few different pairs, so a state costs little more than its root: eight
+//! bytes, with its place in the table and its parent some 20, whether it has four words or a hundred.
 //!
-//! The set is cut into shards by a hash of the whole state, so that several threads can add to it at
-//! once without a lock; which shard a state is in does not depend on their number.
+//! States are added by the thousand, one row of the trees after the other.
+//! Each set of pairs is cut into parts by a hash of the pair, so that several threads can add to it at
+//! once without a lock; which number a pair gets does not depend on how many there are.
 
-use super::table::{Table, mix};
+use super::table::{Key, Table, mix};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// How many parts the set has.
-pub(super) const SHARDS: usize = 8;
+/// How many parts a set has.
+pub(super) const PARTS: usize = 8;
 
-/// The number of a state: its shard in the lowest bits.
+/// The number of a state: its part in the lowest bits.
 pub(super) type Id = u32;
 
 /// A hash of a whole state.
@@ -26,200 +26,255 @@ pub(super) fn hash(state: &[u64]) -> u64 {
     state.iter().fold(0, |hash, &word| mix(hash ^ word))
 }
 
-/// The shard of a state.
-pub(super) fn shard_of(state: &[u64]) -> usize {
-    (hash(state) >> 32) as usize % SHARDS
-}
-
 /// The states seen so far.
 #[derive(Debug)]
 pub(super) struct Store {
-    pub(super) shards: Vec<Shard>,
+    /// Words per state, and the pairs in each row of a tree, from the leaves up to the last but the
+    /// root.
+    words: usize,
+    rows: Vec<usize>,
+    /// Pairs of words.
+    leaves: Vec<Table<(u64, u64)>>,
+    /// Pairs of numbers, but for roots.
+    pairs: Vec<Table<u64>>,
+    /// The root of each state.
+    roots: Vec<Table<u64>>,
+    /// For each state, the state that it was first reached from.
+    parents: Vec<Vec<Id>>,
 }
 
-/// A part of the set.
-#[derive(Debug)]
-pub(super) struct Shard {
-    words: usize,
-    /// Pairs of words; the states themselves if they have no more than two.
-    leaves: Table<(u64, u64)>,
-    /// Pairs of numbers, but for the last pair of each state.
-    pairs: Table<u64>,
-    /// The last pair of each state.
-    roots: Table<u64>,
-    /// For each state, the state that it was first reached from.
-    parents: Vec<Id>,
-    numbers: Vec<u32>,
-}
+/// A state to add, behind the number of the state that leads to it (in the low 32 bits).
+pub(super) type Entry<'e> = &'e [u64];
+
+/// The number of a state, and whether it is new.
+pub(super) type Added = (Id, bool);
 
 impl Store {
     pub(super) fn new(words: usize) -> Store {
+        let mut rows = vec![words.div_ceil(2).max(1)];
+        while let Some(&row) = rows.last().filter(|row| **row > 2) {
+            rows.push(row.div_ceil(2));
+        }
         Store {
-            shards: (0..SHARDS).map(|_| Shard::new(words)).collect(),
+            words,
+            rows,
+            leaves: (0..PARTS).map(|_| Table::new()).collect(),
+            pairs: (0..PARTS).map(|_| Table::new()).collect(),
+            roots: (0..PARTS).map(|_| Table::new()).collect(),
+            parents: vec![Vec::new(); PARTS],
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.shards.iter().map(Shard::len).sum()
+        self.parents.iter().map(Vec::len).sum()
+    }
+
+    /// How many states each part has.
+    pub(super) fn sizes(&self) -> [u32; PARTS] {
+        std::array::from_fn(|part| self.parents[part].len() as u32)
+    }
+
+    /// Adds a state; tells its number and whether it is new.
+    pub(super) fn insert(&mut self, entry: Entry<'_>) -> Added {
+        let mut added = (0, false);
+        self.insert_all(&[entry], 1, |_, one| added = one);
+        added
+    }
+
+    /// Adds states; tells of each, in order, its number and whether it is new.
+    pub(super) fn insert_all(
+        &mut self,
+        entries: &[Entry<'_>],
+        threads: usize,
+        mut tell: impl FnMut(Entry<'_>, Added),
+    ) {
+        let width = self.rows[0];
+        let leaf = |i: usize| {
+            let state = &entries[i / width][1..];
+            leaf(state, i % width)
+        };
+        let mut numbers = fresh(entries.len() * width);
+        number_all(
+            &mut self.leaves,
+            threads,
+            width,
+            numbers.len(),
+            leaf,
+            &numbers,
+        );
+        for two in self.rows.windows(2) {
+            let (from, to) = (two[0], two[1]);
+            let row = fresh(entries.len() * to);
+            let key = |i: usize| {
+                let (entry, at) = (i / to, i % to);
+                let left = numbers[entry * from + 2 * at].load(Ordering::Relaxed);
+                let right = (2 * at + 1 < from)
+                    .then(|| numbers[entry * from + 2 * at + 1].load(Ordering::Relaxed));
+                // An odd one at the end is paired with nothing.
+                pair(left, right.unwrap_or(u32::MAX))
+            };
+            number_all(&mut self.pairs, threads, to, row.len(), key, &row);
+            numbers = row;
+        }
+        let last = self.rows[self.rows.len() - 1];
+        let root = |i: usize| {
+            let number = |at: usize| numbers[i * last + at].load(Ordering::Relaxed);
+            pair(number(0), if last == 2 { number(1) } else { u32::MAX })
+        };
+        let ids = fresh(entries.len());
+        number_all(&mut self.roots, threads, 1, ids.len(), root, &ids);
+        for (entry, id) in entries.iter().zip(ids) {
+            let id = id.into_inner();
+            let (part, number) = place(id);
+            let parents = &mut self.parents[part];
+            // In each part, states are numbered in the order of their entries.
+            let new = number as usize == parents.len();
+            if new {
+                parents.push(entry[0] as Id);
+            }
+            tell(entry, (id, new));
+        }
     }
 
     /// The number of a state, if it is there.
     pub(super) fn find(&self, state: &[u64]) -> Option<Id> {
-        let shard = shard_of(state);
-        let number = self.shards[shard].find(state)?;
-        Some(id(shard, number))
+        let mut numbers = (0..self.rows[0])
+            .map(|at| find(&self.leaves, leaf(state, at)))
+            .collect::<Option<Vec<u32>>>()?;
+        for _ in 1..self.rows.len() {
+            let pairs = numbers.chunks(2).map(pair_of);
+            numbers = pairs
+                .map(|pair| find(&self.pairs, pair))
+                .collect::<Option<Vec<u32>>>()?;
+        }
+        find(&self.roots, pair_of(&numbers))
     }
 
     /// Writes the state with this number to the end of `out`.
     pub(super) fn get(&self, id: Id, out: &mut Vec<u64>) {
-        let (shard, number) = place(id);
-        self.shards[shard].get(number, out);
-    }
-
-    /// The state that a state was first reached from; the first one is its own parent.
-    pub(super) fn parent(&self, id: Id) -> Id {
-        let (shard, number) = place(id);
-        self.shards[shard].parents[number as usize]
-    }
-
-    /// A number that is larger than that of any state.
-    pub(super) fn ids(&self) -> usize {
-        let most = self.shards.iter().map(Shard::len).max();
-        most.unwrap_or(0) * SHARDS
-    }
-
-    /// Memory taken, in bytes.
-    pub(super) fn bytes(&self) -> usize {
-        self.shards.iter().map(Shard::bytes).sum()
-    }
-}
-
-/// The number of a state in the whole set.
-pub(super) fn id(shard: usize, number: u32) -> Id {
-    number * SHARDS as u32 + shard as u32
-}
-
-/// The shard of a state and its number there.
-pub(super) fn place(id: Id) -> (usize, u32) {
-    ((id % SHARDS as u32) as usize, id / SHARDS as u32)
-}
-
-impl Shard {
-    fn new(words: usize) -> Shard {
-        Shard {
-            words,
-            leaves: Table::new(),
-            pairs: Table::new(),
-            roots: Table::new(),
-            parents: Vec::new(),
-            numbers: Vec::new(),
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.parents.len()
-    }
-
-    /// Adds a state; tells its number and whether it is new.
-    pub(super) fn insert(&mut self, state: &[u64], parent: Id) -> (u32, bool) {
-        let mut numbers = std::mem::take(&mut self.numbers);
-        numbers.clear();
-        numbers.extend(leaf_pairs(state).map(|pair| self.leaves.insert(pair).0));
-        let (number, new) = match numbers.len() {
-            1 => (numbers[0], numbers[0] as usize == self.parents.len()),
-            _ => {
-                while numbers.len() > 2 {
-                    join(&mut numbers, |pair| self.pairs.insert(pair).0);
-                }
-                self.roots.insert(pair(numbers[0], numbers[1]))
+        let mut numbers = Vec::with_capacity(self.rows[0] + 1);
+        let mut below = Vec::with_capacity(self.rows[0] + 1);
+        let both = |pair: u64, out: &mut Vec<u32>| {
+            let (left, right) = unpair(pair);
+            out.push(left);
+            if right != u32::MAX {
+                out.push(right);
             }
         };
-        self.numbers = numbers;
-        if new {
-            self.parents.push(parent);
-        }
-        (number, new)
-    }
-
-    fn find(&self, state: &[u64]) -> Option<u32> {
-        let mut numbers = leaf_pairs(state)
-            .map(|pair| self.leaves.find(pair))
-            .collect::<Option<Vec<u32>>>()?;
-        let mut missing = false;
-        while numbers.len() > 2 {
-            join(&mut numbers, |pair| {
-                self.pairs.find(pair).unwrap_or_else(|| {
-                    missing = true;
-                    0
-                })
-            });
-        }
-        match numbers[..] {
-            _ if missing => None,
-            [only] => Some(only),
-            [left, right] => self.roots.find(pair(left, right)),
-            _ => None,
-        }
-    }
-
-    fn get(&self, number: u32, out: &mut Vec<u64>) {
-        let leaves = self.words.div_ceil(2);
-        let mut numbers = vec![number];
-        if leaves > 1 {
-            let (left, right) = unpair(self.roots.key(number));
-            numbers = vec![left, right];
-        }
-        // The sizes of the rows between the leaves and the root, from the root down.
-        let mut sizes = vec![leaves];
-        while let Some(&size) = sizes.last().filter(|size| **size > 2) {
-            sizes.push(size.div_ceil(2));
-        }
-        for &size in sizes.iter().rev().skip(1) {
-            let mut row = Vec::with_capacity(size);
-            for number in numbers {
-                if row.len() + 1 == size {
-                    row.push(number);
-                } else {
-                    let (left, right) = unpair(self.pairs.key(number));
-                    row.extend([left, right]);
-                }
+        both(key(&self.roots, id), &mut numbers);
+        for _ in 1..self.rows.len() {
+            below.clear();
+            for &number in &numbers {
+                both(key(&self.pairs, number), &mut below);
             }
-            numbers = row;
+            std::mem::swap(&mut numbers, &mut below);
         }
         let from = out.len();
         for number in numbers {
-            let (left, right) = self.leaves.key(number);
+            let (left, right) = key(&self.leaves, number);
             out.extend([left, right]);
         }
         out.truncate(from + self.words);
     }
 
-    fn bytes(&self) -> usize {
-        self.leaves.bytes()
-            + self.pairs.bytes()
-            + self.roots.bytes()
-            + self.parents.capacity() * size_of::<Id>()
+    /// The state that a state was first reached from; the first one is its own parent.
+    pub(super) fn parent(&self, id: Id) -> Id {
+        let (part, number) = place(id);
+        self.parents[part][number as usize]
+    }
+
+    pub(super) fn set_parent(&mut self, id: Id, parent: Id) {
+        let (part, number) = place(id);
+        self.parents[part][number as usize] = parent;
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        let parents = self.parents.iter().map(Vec::capacity).sum::<usize>();
+        let leaves = self.leaves.iter().map(Table::bytes).sum::<usize>();
+        let pairs = self.pairs.iter().chain(&self.roots);
+        leaves + pairs.map(Table::bytes).sum::<usize>() + parents * size_of::<Id>()
     }
 }
 
-fn leaf_pairs(state: &[u64]) -> impl Iterator<Item = (u64, u64)> + '_ {
-    state.chunks(2).map(|two| match *two {
-        [left, right] => (left, right),
-        [left, ..] => (left, 0),
-        [] => (0, 0),
-    })
+/// A number in the whole set.
+pub(super) fn id(part: usize, number: u32) -> Id {
+    number * PARTS as u32 + part as u32
 }
 
-/// Joins neighbours in place; an odd one at the end stays as it is.
-fn join(numbers: &mut Vec<u32>, mut number_of: impl FnMut(u64) -> u32) {
-    let half = numbers.len().div_ceil(2);
-    for i in 0..half {
-        numbers[i] = match numbers.get(2 * i + 1) {
-            Some(&right) => number_of(pair(numbers[2 * i], right)),
-            None => numbers[2 * i],
-        };
+/// The part of a number, and the number there.
+pub(super) fn place(id: Id) -> (usize, u32) {
+    ((id % PARTS as u32) as usize, id / PARTS as u32)
+}
+
+fn part_of<K: Key>(key: K) -> usize {
+    // The high bits find the place in the table.
+    key.spread() as usize % PARTS
+}
+
+fn find<K: Key>(parts: &[Table<K>], key: K) -> Option<u32> {
+    let part = part_of(key);
+    parts[part].find(key).map(|number| id(part, number))
+}
+
+fn key<K: Key>(parts: &[Table<K>], number: u32) -> K {
+    let (part, number) = place(number);
+    parts[part].key(number)
+}
+
+fn fresh(count: usize) -> Vec<AtomicU32> {
+    std::iter::repeat_with(AtomicU32::default)
+        .take(count)
+        .collect()
+}
+
+/// Numbers `count` keys, each thread those of some parts; the key `width` places before is often the
+/// same.
+fn number_all<K: Key>(
+    parts: &mut [Table<K>],
+    threads: usize,
+    width: usize,
+    count: usize,
+    key: impl Fn(usize) -> K + Sync,
+    numbers: &[AtomicU32],
+) {
+    let share = PARTS.div_ceil(threads.clamp(1, PARTS));
+    let work = |from: usize, parts: &mut [Table<K>]| {
+        for i in 0..count {
+            let this = key(i);
+            let part = part_of(this);
+            if part < from || part >= from + parts.len() {
+                continue;
+            }
+            let number = if i >= width && key(i - width) == this {
+                numbers[i - width].load(Ordering::Relaxed)
+            } else {
+                id(part, parts[part - from].insert(this).0)
+            };
+            numbers[i].store(number, Ordering::Relaxed);
+        }
+    };
+    if share == PARTS {
+        return work(0, parts);
     }
-    numbers.truncate(half);
+    std::thread::scope(|scope| {
+        for (i, parts) in parts.chunks_mut(share).enumerate() {
+            let work = &work;
+            scope.spawn(move || work(i * share, parts));
+        }
+    });
+}
+
+/// The pair of words at a place in the lowest row.
+fn leaf(state: &[u64], at: usize) -> (u64, u64) {
+    let word = |i: usize| state.get(i).copied().unwrap_or(0);
+    (word(2 * at), word(2 * at + 1))
+}
+
+/// A pair of one or two numbers.
+fn pair_of(numbers: &[u32]) -> u64 {
+    let number = |i: usize| numbers.get(i).copied().unwrap_or(u32::MAX);
+    pair(number(0), number(1))
 }
 
 fn pair(left: u32, right: u32) -> u64 {
@@ -234,38 +289,50 @@ fn unpair(pair: u64) -> (u32, u32) {
 mod tests {
     use super::*;
 
-    /// States of `words` words that differ in one word each.
-    fn states(words: usize) -> impl Iterator<Item = Vec<u64>> {
-        (0..words).flat_map(move |at| {
+    /// States of `words` words that differ in one word each, behind a number.
+    fn entries(words: usize) -> Vec<Vec<u64>> {
+        let all = (0..words).flat_map(move |at| {
             (1..50_u64).map(move |value| {
-                let mut state = vec![7; words];
-                state[at] = value << 40 | value;
-                state
+                let mut entry = vec![7; words + 1];
+                entry[at + 1] = value << 40 | value;
+                entry
             })
-        })
+        });
+        all.collect()
     }
 
     #[test]
     fn a_state_comes_back_as_it_went_in() {
         for words in 1..=13 {
             let mut store = Store::new(words);
-            let mut ids = Vec::new();
-            for state in states(words) {
-                let shard = shard_of(&state);
-                let (number, new) = store.shards[shard].insert(&state, 0);
+            let entries = entries(words);
+            for entry in &entries {
+                let (id, new) = store.insert(entry);
                 assert!(new, "{words} words");
-                ids.push(id(shard, number));
-            }
-            for (state, id) in states(words).zip(ids) {
                 let mut back = Vec::new();
                 store.get(id, &mut back);
-                assert_eq!(back, state, "{words} words");
-                assert_eq!(store.find(&state), Some(id));
-                let shard = shard_of(&state);
-                assert!(!store.shards[shard].insert(&state, 0).1);
+                assert_eq!(back, entry[1..], "{words} words");
+                assert_eq!(store.find(&entry[1..]), Some(id));
+                assert_eq!(store.parent(id), 7);
             }
+            assert!(entries.iter().all(|entry| !store.insert(entry).1));
             assert_eq!(store.find(&vec![9; words]), None);
             assert_eq!(store.len(), words * 49);
+        }
+    }
+
+    #[test]
+    fn numbers_do_not_depend_on_how_many_threads_there_are() {
+        for words in [1, 4, 9] {
+            let entries = entries(words);
+            let twice: Vec<&[u64]> = entries.iter().chain(&entries).map(Vec::as_slice).collect();
+            let added = |threads| {
+                let (mut store, mut added) = (Store::new(words), Vec::new());
+                store.insert_all(&twice, threads, |_, one| added.push(one));
+                added
+            };
+            assert_eq!(added(1), added(3), "{words} words");
+            assert_eq!(added(1).iter().filter(|(_, new)| *new).count(), words * 49);
         }
     }
 }

@@ -4,44 +4,18 @@
 //! Every other state must have a way to one; that it may also go round in a retry loop for a while is
 //! no livelock.
 //!
-//! A state that leads to a deeper one leads, step by deeper step, to an end, or to a state that leads to
-//! none that is deeper.
-//! The search tells such states apart ([`Onward`]); mostly there are none, or each of them soon reaches
-//! an end.
+//! A step of a program forwards adds to how far the actors have come together ([`System::label`]), and
+//! there is an end to that.
+//! So every state leads, forwards only, to an end or to a state in which all steps go back: the *turns*,
+//! from which the search takes down all steps.
+//! Mostly there are few, and each of them soon reaches an end.
 //! Only otherwise all states are looked at again, for the first that is stuck: whoever was first reached
 //! from a state can be reached from it, so most are cleared by walking up from the ends.
 
 use super::explore::Level;
 use super::reduce::{Reduction, Walker};
-use super::store::{Id, SHARDS, Store, id, place, shard_of};
+use super::store::{Id, PARTS, Store, id, place};
 use super::{System, Taken};
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// Which states lead to a deeper one, a bit each.
-#[derive(Debug, Default)]
-pub(super) struct Onward {
-    bits: Vec<AtomicU64>,
-}
-
-impl Onward {
-    /// Makes room for so many states.
-    pub(super) fn grow(&mut self, states: usize) {
-        // Numbers are dense within a shard, and shards are about of a size.
-        self.bits
-            .resize_with(states.div_ceil(64), AtomicU64::default);
-    }
-
-    pub(super) fn set(&self, id: Id) {
-        if let Some(bits) = self.bits.get(id as usize / 64) {
-            bits.fetch_or(1 << (id % 64), Ordering::Relaxed);
-        }
-    }
-
-    fn has(&self, id: Id) -> bool {
-        let bits = self.bits.get(id as usize / 64);
-        bits.is_some_and(|bits| bits.load(Ordering::Relaxed) & 1 << (id % 64) != 0)
-    }
-}
 
 /// The depth of the first stuck state, if there is one.
 pub(super) fn first<S: System>(
@@ -49,16 +23,23 @@ pub(super) fn first<S: System>(
     reduction: Reduction,
     store: &Store,
     levels: &[Level],
-    (ends, onward): (&[Id], &Onward),
+    (ends, turns): (&[Id], &[(Id, Id)]),
 ) -> Option<usize> {
     let mut free = Free::new(store);
     for &end in ends {
         free.set(store, end);
     }
+    while turns.iter().rev().fold(false, |news, &(from, to)| {
+        let new = free.has(to) && !free.has(from);
+        if new {
+            free.set(store, from);
+        }
+        news || new
+    }) {}
     let mut walker = Walker::new(system, reduction);
     let mut state = Vec::new();
-    let stuck = downwards(levels).any(|id| {
-        if onward.has(id) || free.has(id) {
+    let stuck = turns.iter().rev().any(|&(id, _)| {
+        if free.has(id) {
             return false;
         }
         state.clear();
@@ -98,10 +79,10 @@ pub(super) fn first<S: System>(
         }
     }
     let stuck = waiting.last()?;
-    let (shard, number) = place(*stuck);
+    let (part, number) = place(*stuck);
     levels
         .iter()
-        .position(|level| level[shard] > number)
+        .position(|level| level[part] > number)
         .map(|level| level - 1)
 }
 
@@ -120,9 +101,12 @@ fn is_stuck_with<S: System>(
 ) -> bool {
     let mut store = Store::new(state.len());
     let mut work = vec![state.to_vec()];
+    let mut entry = Vec::new();
     while let Some(state) = work.pop() {
-        let shard = shard_of(&state);
-        if !store.shards[shard].insert(&state, 0).1 {
+        entry.clear();
+        entry.push(0);
+        entry.extend(&state);
+        if !store.insert(&entry).1 {
             continue;
         }
         match ways(walker, actors, &state) {
@@ -136,30 +120,27 @@ fn is_stuck_with<S: System>(
 
 /// Which states can reach an end.
 struct Free {
-    shards: Vec<Vec<bool>>,
+    parts: Vec<Vec<bool>>,
 }
 
 impl Free {
     fn new(store: &Store) -> Free {
+        let sizes = store.sizes().into_iter();
         Free {
-            shards: store
-                .shards
-                .iter()
-                .map(|shard| vec![false; shard.len()])
-                .collect(),
+            parts: sizes.map(|size| vec![false; size as usize]).collect(),
         }
     }
 
     fn has(&self, id: Id) -> bool {
-        let (shard, number) = place(id);
-        self.shards[shard][number as usize]
+        let (part, number) = place(id);
+        self.parts[part][number as usize]
     }
 
     /// Marks a state and all it was reached by.
     fn set(&mut self, store: &Store, mut id: Id) {
         while !self.has(id) {
-            let (shard, number) = place(id);
-            self.shards[shard][number as usize] = true;
+            let (part, number) = place(id);
+            self.parts[part][number as usize] = true;
             id = store.parent(id);
         }
     }
@@ -168,9 +149,8 @@ impl Free {
 /// All states, the deepest level first.
 fn downwards(levels: &[Level]) -> impl Iterator<Item = Id> + '_ {
     levels.windows(2).rev().flat_map(|two| {
-        (0..SHARDS).flat_map(move |shard| {
-            (two[0][shard]..two[1][shard]).map(move |number| id(shard, number))
-        })
+        (0..PARTS)
+            .flat_map(move |part| (two[0][part]..two[1][part]).map(move |number| id(part, number)))
     })
 }
 

@@ -2,7 +2,7 @@
 //! open-addressed table of their numbers.
 
 /// A key of one or two words.
-pub(super) trait Key: Copy + Eq {
+pub(super) trait Key: Copy + Eq + Send + Sync {
     /// Spreads the key over 64 bits; the high ones are the best.
     fn spread(self) -> u64;
 }
