@@ -72,7 +72,8 @@ impl Machine {
     /// The CPUs that may do something before `cpu` takes its next step that makes a difference to
     /// that step, or it to them; a bit each.
     ///
-    /// `seen` adds to a footprint what an observer looks at when it is taken in `state`.
+    /// `seen` adds to a footprint what an observer looks at when it is taken in `state`: memory, that is,
+    /// no locks and no counts.
     pub fn interferers(
         &self,
         state: &[u64],
@@ -95,10 +96,11 @@ impl Machine {
             let all = 0..self.programs.len();
             all.filter(|&other| other != cpu && !here.halted(other))
         };
-        if mine == Access::NONE || others().next().is_none() {
+        if mine.is_none() || others().next().is_none() {
             return 0;
         }
         let mine = seen(state, mine);
+        let meets_observer = mine.changes_memory();
         let mut entries = self.entries(state);
         loop {
             if ahead.answers.len() >= MOST {
@@ -111,7 +113,8 @@ impl Machine {
                 let theirs = self.later(state, cpu, other, entries, ahead);
                 less = self.forget(less, theirs);
                 if less == entries
-                    && (mine.conflicts(theirs) || mine.conflicts(&seen(state, *theirs)))
+                    && (mine.conflicts(theirs)
+                        || meets_observer && mine.conflicts(&seen(state, *theirs)))
                 {
                     meets |= 1 << other;
                 }

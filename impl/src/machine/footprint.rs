@@ -142,6 +142,11 @@ impl Access {
         self.changed[kind] = self.changed[kind].join(Span(*at.start(), *at.end()));
     }
 
+    /// Whether it touches nothing at all.
+    pub(super) fn is_none(&self) -> bool {
+        self.reads | self.adds | self.writes == 0
+    }
+
     /// Whether it changes anything but locks and references.
     pub fn changes_memory(&self) -> bool {
         let locks = u32::MAX << LOCKS | 1 << Object::Refs.index();
