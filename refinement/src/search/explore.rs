@@ -163,9 +163,9 @@ pub(super) type Level = [u32; PARTS];
 type Row = Vec<u64>;
 
 /// States that one thread looks at in one go.
-const CHUNK: usize = 256;
+const CHUNK: usize = 64;
 /// Chunks after which what they found is added.
-const BLOCK: usize = 64;
+const BLOCK: usize = 256;
 /// Chunks for which a further thread is worth its while.
 const WORTH: usize = 4;
 
