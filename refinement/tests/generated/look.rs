@@ -1,14 +1,14 @@
 //! A generated scenario, searched while it fits and sampled beyond.
 
-use mlock_refinement::check::{check, laws};
+use mlock_refinement::check::{LawReport, check, laws};
 use mlock_refinement::fixture::Fixture;
 use mlock_refinement::judge::Verdict;
 use mlock_refinement::search::{
-    Coverage, Options, Random, Sampling, Scheduler, System, Taken, sample,
+    Coverage, Options, Random, Reduction, Sampling, Scheduler, System, Taken, sample,
 };
 use mlock_refinement::system::{Judged, Outcome, Told};
 use mlock_spec::Law;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most states to search.
 const MOST_STATES: usize = 12_000;
@@ -41,12 +41,7 @@ pub(crate) fn look(system: &Judged) -> Looked {
     let report = check(system, Options::up_to(MOST_STATES));
     let mut looked = Looked {
         exhaustive: report.coverage == Coverage::Exhaustive,
-        broken: report
-            .laws
-            .iter()
-            .filter(|(_, l)| l.broken.is_some())
-            .map(|(law, _)| *law)
-            .collect(),
+        broken: broken(&report.laws),
         outcomes: report.outcomes.clone(),
         limit: report.limit,
         states: report.counts.states,
@@ -60,6 +55,31 @@ pub(crate) fn look(system: &Judged) -> Looked {
         }
     }
     looked
+}
+
+/// A way to search in which something else is seen than in a search step by step.
+pub(crate) fn differs_in_another_way(system: &Judged, looked: &Looked) -> Option<&'static str> {
+    let ways = [
+        ("two threads", Reduction::NONE, 2),
+        ("all reductions", Reduction::ALL, 1),
+    ];
+    let differs = |(_, reduction, threads): &(_, Reduction, usize)| {
+        let options = Options {
+            reduction: *reduction,
+            threads: *threads,
+            ..Options::default()
+        };
+        let report = check(system, options);
+        let fewer = *reduction != Reduction::NONE;
+        (broken(&report.laws), &report.outcomes) != (looked.broken.clone(), &looked.outcomes)
+            || !fewer && report.counts.states != looked.states
+    };
+    ways.into_iter().find(differs).map(|(way, ..)| way)
+}
+
+fn broken(laws: &BTreeMap<Law, LawReport>) -> BTreeSet<Law> {
+    let broken = laws.iter().filter(|(_, law)| law.broken.is_some());
+    broken.map(|(law, _)| *law).collect()
 }
 
 /// Samples a scenario.
@@ -79,11 +99,7 @@ pub(crate) fn sampled(system: &Judged, scheduler: Scheduler, schedules: usize) -
     let laws = laws(&first, &sample.notes);
     Looked {
         exhaustive: false,
-        broken: laws
-            .iter()
-            .filter(|(_, l)| l.broken.is_some())
-            .map(|(law, _)| *law)
-            .collect(),
+        broken: broken(&laws),
         outcomes: sample.notes.outcomes,
         limit: first.contains_key(&Told::Limit.finding()),
         states: sample.steps,

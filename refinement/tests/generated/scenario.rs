@@ -5,7 +5,10 @@
 //! Numbers too large are taken modulo what there is, and calls that make no sense are left out, so that
 //! whatever a scenario shrinks to is one too: fewer calls, fewer CPUs, fewer mms, fewer pages.
 
+use mlock_impl::kernel::Kernel;
+use mlock_refinement::contract::contract_of;
 use mlock_refinement::fixture::{Call, Fixture, Memory, Mm, MmMemory, Range, Region};
+use mlock_spec::Contract;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +21,17 @@ const MMS: [Mm; 4] = [Mm::A, Mm::B, Mm::C, Mm::D];
 
 /// Scenarios for one kernel.
 pub(crate) fn scenarios(kernel: &str) -> impl Strategy<Value = Fixture> + use<> {
-    let kernel = kernel.to_owned();
-    let call = (0..12u8, 0..3u8, 0..2u8, 0..8u8);
+    let kernel = Kernel::named(kernel).unwrap();
+    // Calls that only later kernels have come last.
+    let contract = contract_of(&kernel);
+    let calls = if contract == Contract::ORIGINAL {
+        12u8
+    } else if contract == Contract::V4_5 {
+        13
+    } else {
+        15
+    };
+    let call = (0..calls, 0..3u8, 0..2u8, 0..8u8);
     let script = prop::collection::vec(call, 1..=3);
     let mm = (0..8u8, 0..8u8);
     // What comes first shrinks first: with everything locked, a call that locks is one too many.
@@ -30,7 +42,7 @@ pub(crate) fn scenarios(kernel: &str) -> impl Strategy<Value = Fixture> + use<> 
         prop::collection::vec(script, 1..=3),
     );
     parts.prop_filter_map("no call makes sense", move |(mms, size, kind, cpus)| {
-        let fixture = fixture(&kernel, &cpus, &mms, kind, size);
+        let fixture = fixture(kernel.name, &cpus, &mms, kind, size);
         (!fixture.cpus.is_empty()).then_some(fixture)
     })
 }
@@ -105,7 +117,9 @@ fn calls(cpus: &[Vec<RawCall>], memory: &Memory) -> Vec<Vec<Call>> {
                     let fresh = !before.iter().any(|c| uses(c, child));
                     parent != child && empty && fresh && !elsewhere(child)
                 }
-                Call::Split(region) => memory.regions[region] == Region::Thp,
+                Call::Split(region)
+                | Call::SplitPmd(_, region)
+                | Call::Migrate(Range::Region(region)) => memory.regions[region] == Region::Thp,
                 // The machine takes the range of a call for one area, so it should be locked alike.
                 Call::Munlock(mm, Range::Regions(..)) | Call::Munmap(mm, Range::Regions(..)) => {
                     let mm = &memory.mms[mm as usize];
@@ -141,7 +155,9 @@ fn call((what, mm, region, part): RawCall, memory: &Memory) -> Call {
         6..=8 => Call::Mlock(mm, range),
         9 => Call::Munmap(mm, range),
         10 => Call::Exit(mm),
-        _ => Call::Fork(mm, mm_at(part)),
+        11 => Call::Fork(mm, mm_at(part)),
+        12 => Call::SplitPmd(mm, region),
+        _ => Call::Migrate(Range::Region(region)),
     }
 }
 
@@ -155,12 +171,18 @@ pub(crate) fn is_generated(call: &Call) -> bool {
             | Call::Exit(_)
             | Call::Fork(..)
             | Call::Split(_)
+            | Call::SplitPmd(..)
+            | Call::Migrate(_)
     )
 }
 
 fn uses(call: &Call, mm: Mm) -> bool {
     match *call {
-        Call::Mlock(a, _) | Call::Munlock(a, _) | Call::Munmap(a, _) | Call::Exit(a) => a == mm,
+        Call::Mlock(a, _)
+        | Call::Munlock(a, _)
+        | Call::Munmap(a, _)
+        | Call::SplitPmd(a, _)
+        | Call::Exit(a) => a == mm,
         Call::Fork(a, b) => a == mm || b == mm,
         // The others are not generated.
         _ => false,

@@ -107,6 +107,7 @@ fn whole(call: Call) -> Call {
 fn mm_of(call: Call) -> Mm {
     match call {
         Call::Mlock(mm, _) | Call::Munlock(mm, _) | Call::Munmap(mm, _) => mm,
+        Call::SplitPmd(mm, _) => mm,
         Call::Exit(mm) | Call::Fork(mm, _) => mm,
         _ => Mm::A,
     }
@@ -137,6 +138,7 @@ fn without_mm(fixture: &Fixture, gone: usize) -> Fixture {
             Call::Munlock(mm, range) => Call::Munlock(moved(mm)?, range),
             Call::Munmap(mm, range) => Call::Munmap(moved(mm)?, range),
             Call::Exit(mm) => Call::Exit(moved(mm)?),
+            Call::SplitPmd(mm, region) => Call::SplitPmd(moved(mm)?, region),
             Call::Fork(a, b) => Call::Fork(moved(a)?, moved(b)?),
             call => call,
         })
@@ -169,6 +171,8 @@ fn without_region(fixture: &Fixture, gone: usize) -> Fixture {
             Call::Munlock(mm, r) => Call::Munlock(mm, range(r)?),
             Call::Munmap(mm, r) => Call::Munmap(mm, range(r)?),
             Call::Split(r) => Call::Split(moved(r)?),
+            Call::SplitPmd(mm, r) => Call::SplitPmd(mm, moved(r)?),
+            Call::Migrate(r) => Call::Migrate(range(r)?),
             call => call,
         })
     });
