@@ -92,7 +92,7 @@ pub fn never_seen(runs: &[Run<'_>]) -> BTreeSet<String> {
 
 /// Why something is never seen.
 #[rustfmt::skip]
-pub const REASONS: [Reason; 18] = [
+pub const REASONS: [Reason; 17] = [
     reason("the judge reads a transition off two states, and none that it can read is ill-formed", &[
         "guard/UnknownActor/refuses", "guard/UnknownMm/refuses", "guard/OutsideMemory/refuses", "guard/CallInFlight/*",
         "guard/NoCall/refuses", "guard/NoPages/refuses", "guard/NotPresent/refuses",
@@ -139,19 +139,18 @@ pub const REASONS: [Reason; 18] = [
     reason("no scenario cuts a THP that migrates by way of its second mm", &[
         "label/*__split_huge_pmd: split migration entry of B",
     ]),
-    reason("no scenario truncates what migrates", &[
+    reason("a driver's page is on no list, so it does not migrate, and whoever frees it has a reference while it unmaps", &[
         "label/zap_pte_range: *migration entry*A*page*",
-    ]),
-    reason("whatever is put back in one piece, v6.7 leaves to the walk (that is F30)", &[
-        "label/v6.7/folio_add_anon_rmap: found = VM_LOCKED, not VM_IO (*, addr)",
+        "label/v*__page_cache_release: folio = page_folio(page)",
     ]),
     reason("reclaim marks only what a walk has missed, and a walk of v5.18 misses what is mapped by ptes, which reclaim leaves alone, too", &[
         "label/v5.18/mlock_folio: *folio*",
     ]),
-    reason("only a failed migration puts back what it took whole, and a THP is not migrated whole in the kernels before v5.18 here", &[
-        "label/*remove_migration_pte: pmd of * = huge again",
+    reason("up to v4.13 a THP is split before it migrates, so that none migrates whole", &[
+        "label/v4.*/try_to_migrate_one: pmd of * = migration entry",
+        "label/v4.*/remove_migration_pte: pmd of * = huge again",
+        "label/v4.*/remove_migration_pte: found = PageDoubleMap(addr)",
         "label/*__split_huge_pmd: split migration entry of A",
-        "label/remove_migration_pte: found = VM_LOCKED(*, addr)",
     ]),
     reason("the folder of a twin or of a small variant holds what it differs in; the kernel that it is built on takes this step", &[
         "label/claim-*/*", "label/fix-*/*", "label/v2.6.31-rc/*",

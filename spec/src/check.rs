@@ -4,7 +4,7 @@
 //! The first guard that refuses is the one that is told; the others are asked all the same, for whoever wants to know whether a guard makes a difference.
 
 use crate::actor::{Actor, Call, Mm};
-use crate::contract::{Contract, SplitGuarantee, UpkeepGuarantee};
+use crate::contract::{Contract, MarkGuarantee};
 use crate::guard::{Guard, GuardKind, Refusal};
 use crate::pages::PageSet;
 use crate::state::State;
@@ -195,10 +195,9 @@ impl State {
     fn may_touch_marks(&self, actor: Actor, contract: &Contract, asked: &mut Asked) -> MayTouch {
         let call = self.call_of(actor);
         let in_split = matches!(call, Some(Call::Split { .. }));
-        let split = contract.split == SplitGuarantee::MayClearAndRemark;
-        asked.ensure(!in_split || split, || Guard::MarksInSplit);
-        let upkeep = contract.upkeep == UpkeepGuarantee::MayClearAndRemark;
-        if in_split && split || upkeep && call.is_some_and(Call::is_upkeep) {
+        let may = contract.marks == MarkGuarantee::ClearedAndRemarked;
+        asked.ensure(!in_split || may, || Guard::MarksInSplit);
+        if may && (in_split || call.is_some_and(Call::is_upkeep)) {
             MayTouch::Yes
         } else {
             MayTouch::No

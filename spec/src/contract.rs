@@ -13,30 +13,20 @@ use crate::text::{ParseError, serde_as_text};
 pub struct Contract {
     /// The name, which is also the text form.
     pub name: &'static str,
-    /// What a split may do to marks.
-    pub split: SplitGuarantee,
-    /// What upkeep may do to marks.
-    pub upkeep: UpkeepGuarantee,
+    /// What a split, and upkeep, may do to marks.
+    pub marks: MarkGuarantee,
     /// When a mark that nobody wants any more is gone.
     pub munlock: MunlockGuarantee,
 }
 
-/// What a split call may do to the marks of the folio that it breaks.
+/// What a split may do to the marks of the folio that it breaks, and upkeep, migration for one, to marks
+/// that somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SplitGuarantee {
-    /// It leaves them alone, at every step.
-    KeepsMarks,
-    /// It may clear them, wanted or not, and mark again, if it accounts for both.
-    MayClearAndRemark,
-}
-
-/// What upkeep, migration for one, may do to marks that somebody wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum UpkeepGuarantee {
-    /// It clears none of them.
-    KeepsMarks,
-    /// It may clear them, and mark again, if it accounts for both.
-    MayClearAndRemark,
+pub enum MarkGuarantee {
+    /// They leave them alone, at every step.
+    Kept,
+    /// They may clear them, wanted or not, and mark again, if they account for both.
+    ClearedAndRemarked,
 }
 
 /// When a mark that nobody wants any more is gone.
@@ -52,24 +42,21 @@ impl Contract {
     /// Up to v4.4: a split leaves marks alone.
     pub const ORIGINAL: Contract = Contract {
         name: "original",
-        split: SplitGuarantee::KeepsMarks,
-        upkeep: UpkeepGuarantee::KeepsMarks,
+        marks: MarkGuarantee::Kept,
         munlock: MunlockGuarantee::AtReturn,
     };
 
-    /// From v4.5: a split unmaps the folio first and maps its parts afterwards, and marks go and come with the mappings.
+    /// From v4.5: a split unmaps the folio first and maps its parts afterwards, as migration does, and marks go and come with the mappings.
     pub const V4_5: Contract = Contract {
         name: "v4.5",
-        split: SplitGuarantee::MayClearAndRemark,
-        upkeep: UpkeepGuarantee::KeepsMarks,
+        marks: MarkGuarantee::ClearedAndRemarked,
         munlock: MunlockGuarantee::AtReturn,
     };
 
-    /// From v5.18: mappings that go take their locker with them, also those that upkeep takes away for a while; and a page that lost a locker may wait in a batch, marked and counted, until its CPU sees to the batch.
+    /// From v5.18: mappings that go take their locker with them; and a page that lost a locker may wait in a batch, marked and counted, until its CPU sees to the batch.
     pub const V5_18: Contract = Contract {
         name: "v5.18",
-        split: SplitGuarantee::MayClearAndRemark,
-        upkeep: UpkeepGuarantee::MayClearAndRemark,
+        marks: MarkGuarantee::ClearedAndRemarked,
         munlock: MunlockGuarantee::WhenSeenTo,
     };
 

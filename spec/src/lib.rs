@@ -57,7 +57,7 @@ pub mod text;
 pub mod transition;
 
 pub use actor::{Actor, Call, Mm};
-pub use contract::{Contract, MunlockGuarantee, SplitGuarantee, UpkeepGuarantee};
+pub use contract::{Contract, MarkGuarantee, MunlockGuarantee};
 pub use folios::Folios;
 pub use guard::{Guard, GuardKind, Refusal};
 pub use law::{AtRest, Law, Violation};

@@ -70,7 +70,7 @@ pub(super) fn collapse_huge_page(k: &mut Asm<'_>, kernel: &Kernel, region: u16) 
                         k.emit(Op::SetPmd(MM, region, Pmd::Table));
                         k.unlock(Class::PageTable, ptl);
                         lru::for_each(k, ISOLATED, release_pte_page);
-                        lru::release_all(k, kernel, ISOLATED);
+                        lru::release_all(k, ISOLATED, &|k, page| page::put_page(k, kernel, page));
                         k.unlock(Class::AnonVma, old.start);
                     },
                 );

@@ -6,6 +6,7 @@
 //! A scenario can start with pages in a CPU's vector on the way to the lists, but a page that is put
 //! back here is on its list at once.
 
+use super::pagevec::OnPage;
 use super::{Kernel, page};
 use crate::machine::{
     Asm, Batch, Class, Cond, Expr, Flag, Mode, Op, Pagevec, Reg, RegKind, Source, read, test_clear,
@@ -73,7 +74,7 @@ fn drain(k: &mut Asm<'_>, kernel: &Kernel, vec: Pagevec) {
             k.emit(Op::VecMove(vec, done, page.into()));
         });
         k.unlock(Class::Lru, 0);
-        release_all(k, kernel, done);
+        release_all(k, done, &|k, page| page::put_page(k, kernel, page));
     });
 }
 
@@ -88,9 +89,17 @@ pub(super) fn for_each(k: &mut Asm<'_>, vec: Pagevec, visit: impl FnOnce(&mut As
 }
 
 /// `release_pages()`: drops the references of a page vector.
-pub(super) fn release_all(k: &mut Asm<'_>, kernel: &Kernel, vec: Pagevec) {
+pub(super) fn release_all(k: &mut Asm<'_>, vec: Pagevec, put_page: OnPage<'_>) {
     for_each(k, vec, |k, page| {
         k.emit(Op::VecTake(vec, page.into()));
-        page::put_page(k, kernel, page);
+        put_page(k, page);
+    });
+}
+
+/// Takes `lru_lock`, unless the variable says that it is held.
+pub(super) fn relock(k: &mut Asm<'_>, locked: Reg) {
+    k.if_(locked.is(0), |k| {
+        k.lock(Class::Lru, Mode::Exclusive, 0);
+        k.set(locked, 1);
     });
 }

@@ -249,7 +249,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Every kernel, in the order of the story.
-    pub const ALL: [Kernel; 49] = [
+    pub const ALL: [Kernel; 50] = [
         v2_6_38::V2_6_31_RC,
         v2_6_38::V2_6_37,
         v2_6_38::KERNEL,
@@ -278,6 +278,7 @@ impl Kernel {
         folio::KEEPS_MARK,
         folio::V4_10,
         folio::V4_11,
+        folio::V4_12,
         folio::V5_11,
         folio::V5_14_RC,
         folio::V5_14,

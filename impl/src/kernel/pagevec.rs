@@ -8,14 +8,15 @@
 //!    others go the way of `munlock_vma_page()`.
 //! 4. Phase 3: those on the fast way go back to their list together.
 //!
-//! Source: 7225522bb429, 1ebb7cc6a583, 7a8010cd3627 (v3.12) mm/mlock.c, read in 4.1.
+//! Source: 7225522bb429, 1ebb7cc6a583, 7a8010cd3627 (v3.12) mm/mlock.c, read in 4.1 and 4.19; 3db19aa39bac
+//! (v5.11) and what was merged around it.
 //!
 //! # What this does not model
 //!
 //! Zones: all pages are of one. The vector holds the fourteen pages of `PAGEVEC_SIZE` in the order of
 //! their frames.
 
-use super::{Kernel, lru, page, v3_7, walk};
+use super::{lru, walk};
 use crate::machine::{
     Area, Asm, Batch, Class, Flag, Mode, Op, Pagevec, Reg, RegKind, Source, read, test_clear,
 };
@@ -46,40 +47,64 @@ pub(super) enum Uncounted {
     Unmarked,
 }
 
-/// Munlocks what an address maps: a huge page as ever, a small page with those that follow it.
-pub(super) fn munlock_at(
+/// When phase 1 takes `lru_lock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Locked {
+    /// First of all.
+    First,
+    /// With the first page that it has isolated, by its bit alone (v5.11).
+    ByTheFirstIsolated,
+}
+
+/// Where the fill stops besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stops {
+    /// Nowhere: what a table maps is small.
+    Nowhere,
+    /// At a page that is part of a huge one (v4.5).
+    AtCompound,
+}
+
+/// How a kernel munlocks in batches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Batching {
+    pub(super) put: PutAside,
+    pub(super) uncounted: Uncounted,
+    pub(super) locked: Locked,
+    pub(super) stops: Stops,
+}
+
+/// Emits something that is done to a page.
+pub(super) type OnPage<'a> = &'a dyn Fn(&mut Asm<'_>, Reg);
+
+/// What a family of kernels does in its own way.
+#[derive(Clone, Copy)]
+pub(super) struct Ways<'a> {
+    /// `put_page()`.
+    pub(super) put_page: OnPage<'a>,
+    /// `__munlock_isolated_page()`.
+    pub(super) isolated: OnPage<'a>,
+}
+
+/// Munlocks a small page and those that follow it, and leaves the last address of the batch in the
+/// variable. The page has a reference, which goes.
+pub(super) fn munlock_from(
     k: &mut Asm<'_>,
-    kernel: &Kernel,
     area: &Area,
-    (addr, mask): (Reg, Reg),
-    put: PutAside,
-    uncounted: Uncounted,
+    (addr, page): (Reg, Reg),
+    how: Batching,
+    ways: Ways<'_>,
 ) {
-    let (got, page) = walk::follow_page_get(k, area.mm, addr, mask);
-    k.if_(got, |k| {
-        k.if_else(
-            read(Source::PageTransHuge(page.into())),
-            |k| {
-                k.lock(Class::PageLock, Mode::Exclusive, page);
-                (kernel.munlock_page)(k, kernel, page, mask);
-                k.unlock(Class::PageLock, page);
-                page::put_page(k, kernel, page);
-            },
-            |k| {
-                k.emit(Op::VecAdd(PVEC, page.into()));
-                fill(k, area, addr);
-                munlock_pagevec(k, kernel, put, uncounted);
-                k.set(mask, 0);
-            },
-        );
-    });
+    k.emit(Op::VecAdd(PVEC, page.into()));
+    fill(k, area, addr, how.stops);
+    munlock_pagevec(k, how, ways);
 }
 
 /// `__munlock_pagevec_fill()`: collects the pages behind the addresses after `addr`, up to the end of
 /// the page table, and leaves the last of these addresses in it.
 ///
 /// `get_locked_pte()` takes for granted that the entry above is a table.
-fn fill(k: &mut Asm<'_>, area: &Area, addr: Reg) {
+fn fill(k: &mut Asm<'_>, area: &Area, addr: Reg, stops: Stops) {
     let mm = area.mm;
     k.function("__munlock_pagevec_fill", FILL, |k| {
         let end = k.local("end", RegKind::Page);
@@ -97,6 +122,9 @@ fn fill(k: &mut Asm<'_>, area: &Area, addr: Reg) {
                     read(Source::PtePresent(mm, next.into())),
                     |k| {
                         let page = walk::page_at(k, mm, next);
+                        if stops == Stops::AtCompound {
+                            k.if_(read(Source::PageCompound(page.into())), |k| k.goto(full));
+                        }
                         k.emit(Op::GetPage(page.into()));
                         k.emit(Op::VecAdd(PVEC, page.into()));
                         k.set(next, next + 1);
@@ -112,20 +140,25 @@ fn fill(k: &mut Asm<'_>, area: &Area, addr: Reg) {
 }
 
 /// `__munlock_pagevec()`.
-fn munlock_pagevec(k: &mut Asm<'_>, kernel: &Kernel, put: PutAside, uncounted: Uncounted) {
+fn munlock_pagevec(k: &mut Asm<'_>, how: Batching, ways: Ways<'_>) {
     k.function("__munlock_pagevec", CITE, |k| {
-        isolate(k, kernel, put, uncounted);
-        lru::for_each(k, PVEC, |k, page| munlock_isolated(k, kernel, page));
-        k.if_(ASIDE.count(), |k| put_back_fast(k, kernel));
+        isolate(k, how, ways.put_page);
+        lru::for_each(k, PVEC, |k, page| munlock_isolated(k, page, ways));
+        k.if_(ASIDE.count(), |k| put_back_fast(k, ways.put_page));
     });
 }
 
 /// Phase 1.
-fn isolate(k: &mut Asm<'_>, kernel: &Kernel, put: PutAside, uncounted: Uncounted) {
+fn isolate(k: &mut Asm<'_>, how: Batching, put_page: OnPage<'_>) {
     let delta = k.local("delta_munlocked", RegKind::Count);
     let aside = k.local("aside", RegKind::Flag);
+    let lruvec =
+        (how.locked == Locked::ByTheFirstIsolated).then(|| k.local("lruvec", RegKind::Flag));
     k.set(delta, -PVEC.count());
-    k.lock(Class::Lru, Mode::Exclusive, 0);
+    match lruvec {
+        Some(lruvec) => k.set(lruvec, 0),
+        None => k.lock(Class::Lru, Mode::Exclusive, 0),
+    }
     lru::for_each(k, PVEC, |k, page| {
         k.set(aside, 0);
         k.if_else(
@@ -133,10 +166,14 @@ fn isolate(k: &mut Asm<'_>, kernel: &Kernel, put: PutAside, uncounted: Uncounted
             |k| {
                 k.if_else(
                     test_clear(Flag::Lru, page),
-                    |_| {},
+                    |k| {
+                        if let Some(lruvec) = lruvec {
+                            lru::relock(k, lruvec);
+                        }
+                    },
                     |k| {
                         k.set(aside, 1);
-                        if uncounted == Uncounted::All {
+                        if how.uncounted == Uncounted::All {
                             k.set(delta, delta + 1);
                         }
                     },
@@ -147,23 +184,26 @@ fn isolate(k: &mut Asm<'_>, kernel: &Kernel, put: PutAside, uncounted: Uncounted
                 k.set(delta, delta + 1);
             },
         );
-        k.if_(aside, |k| match put {
+        k.if_(aside, |k| match how.put {
             PutAside::UnderLruLock => {
                 k.emit(Op::VecTake(PVEC, page.into()));
-                page::put_page(k, kernel, page);
+                put_page(k, page);
             }
             PutAside::Later => k.emit(Op::VecMove(PVEC, ASIDE, page.into())),
         });
     });
     k.emit(Op::ModNrMlock(delta.into()));
-    k.unlock(Class::Lru, 0);
-    if put == PutAside::Later {
-        lru::release_all(k, kernel, ASIDE);
+    match lruvec {
+        Some(lruvec) => k.if_(lruvec, |k| k.unlock(Class::Lru, 0)),
+        None => k.unlock(Class::Lru, 0),
+    }
+    if how.put == PutAside::Later {
+        lru::release_all(k, ASIDE, put_page);
     }
 }
 
 /// Phase 2, for one page: `__putback_lru_fast_prepare()` and the slow way.
-fn munlock_isolated(k: &mut Asm<'_>, kernel: &Kernel, page: Reg) {
+fn munlock_isolated(k: &mut Asm<'_>, page: Reg, ways: Ways<'_>) {
     let fast = k.local("fast", RegKind::Flag);
     k.lock(Class::PageLock, Mode::Exclusive, page);
     k.set(fast, 0);
@@ -182,16 +222,16 @@ fn munlock_isolated(k: &mut Asm<'_>, kernel: &Kernel, page: Reg) {
             k.unlock(Class::PageLock, page);
         },
         |k| {
-            v3_7::munlock_isolated_page(k, kernel, page);
+            (ways.isolated)(k, page);
             k.unlock(Class::PageLock, page);
             k.emit(Op::VecTake(PVEC, page.into()));
-            page::put_page(k, kernel, page);
+            (ways.put_page)(k, page);
         },
     );
 }
 
 /// Phase 3: `__putback_lru_fast()`.
-fn put_back_fast(k: &mut Asm<'_>, kernel: &Kernel) {
+fn put_back_fast(k: &mut Asm<'_>, put_page: OnPage<'_>) {
     k.function(
         "__putback_lru_fast",
         "5b40998ae35c (v3.12) mm/mlock.c",
@@ -201,7 +241,7 @@ fn put_back_fast(k: &mut Asm<'_>, kernel: &Kernel) {
                 k.emit(Op::SetFlag(Flag::Lru, page.into()))
             });
             k.unlock(Class::Lru, 0);
-            lru::release_all(k, kernel, ASIDE);
+            lru::release_all(k, ASIDE, put_page);
         },
     );
 }

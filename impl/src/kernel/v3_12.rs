@@ -4,9 +4,11 @@
 //! next address leads to a tail, which `PageTransHuge()` must not be asked about; and references are
 //! dropped under `lru_lock`, which freeing a page needs.
 
-use super::pagevec::{self, PutAside, Uncounted};
-use super::{Kernel, v3_7, v3_9};
-use crate::machine::{Area, Asm, Flag, Op, Reg, RegKind, Source, page_locked, test_clear};
+use super::pagevec::{self, Batching, Locked, PutAside, Stops, Uncounted, Ways};
+use super::{Kernel, page, v3_7, v3_9, walk};
+use crate::machine::{
+    Area, Asm, Class, Flag, Mode, Op, Reg, RegKind, Source, page_locked, read, test_clear,
+};
 
 /// v3.12.
 pub(super) const KERNEL: Kernel = Kernel {
@@ -29,20 +31,54 @@ pub(super) const V3_13: Kernel = Kernel {
     ..KERNEL
 };
 
+const BATCHING: Batching = Batching {
+    put: PutAside::UnderLruLock,
+    uncounted: Uncounted::All,
+    locked: Locked::First,
+    stops: Stops::Nowhere,
+};
+/// v3.13's.
+pub(super) const PUT_LATER: Batching = Batching {
+    put: PutAside::Later,
+    ..BATCHING
+};
+
 fn munlock_at(k: &mut Asm<'_>, kernel: &Kernel, area: &Area, addr: Reg, mask: Reg) {
-    let at = (addr, mask);
-    pagevec::munlock_at(k, kernel, area, at, PutAside::UnderLruLock, Uncounted::All);
+    munlock_in_batches(k, kernel, area, (addr, mask), BATCHING);
 }
 
 fn munlock_at_put_later(k: &mut Asm<'_>, kernel: &Kernel, area: &Area, addr: Reg, mask: Reg) {
-    pagevec::munlock_at(
-        k,
-        kernel,
-        area,
-        (addr, mask),
-        PutAside::Later,
-        Uncounted::All,
-    );
+    munlock_in_batches(k, kernel, area, (addr, mask), PUT_LATER);
+}
+
+/// Munlocks what an address maps: a huge page as ever, a small page with those that follow it.
+pub(super) fn munlock_in_batches(
+    k: &mut Asm<'_>,
+    kernel: &Kernel,
+    area: &Area,
+    (addr, mask): (Reg, Reg),
+    how: Batching,
+) {
+    let (got, page) = walk::follow_page_get(k, area.mm, addr, mask);
+    k.if_(got, |k| {
+        k.if_else(
+            read(Source::PageTransHuge(page.into())),
+            |k| {
+                k.lock(Class::PageLock, Mode::Exclusive, page);
+                (kernel.munlock_page)(k, kernel, page, mask);
+                k.unlock(Class::PageLock, page);
+                page::put_page(k, kernel, page);
+            },
+            |k| {
+                let ways = Ways {
+                    put_page: &|k, page| page::put_page(k, kernel, page),
+                    isolated: &|k, page| v3_7::munlock_isolated_page(k, kernel, page),
+                };
+                pagevec::munlock_from(k, area, (addr, page), how, ways);
+                k.set(mask, 0);
+            },
+        );
+    });
 }
 
 /// `munlock_vma_page()`: as in v3.9, but the mask is the size less one, marked or not.

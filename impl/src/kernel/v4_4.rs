@@ -4,8 +4,8 @@
 //! and nonlinear mappings are gone.
 //! But the statistic now takes a `long`, and `munlock_vma_page()` still negates an `unsigned int`.
 
-use super::pagevec::{self, PutAside, Uncounted};
-use super::{Kernel, LazyMlock, Restore, v3_14};
+use super::pagevec::{Batching, Uncounted};
+use super::{Kernel, LazyMlock, Restore, v3_12, v3_14};
 use crate::machine::{Area, Asm, Expr, Reg};
 
 /// v4.4.
@@ -48,6 +48,9 @@ fn munlock_vma_page(k: &mut Asm<'_>, kernel: &Kernel, page: Reg, mask: Reg) {
 }
 
 fn munlock_at_counted(k: &mut Asm<'_>, kernel: &Kernel, area: &Area, addr: Reg, mask: Reg) {
-    let at = (addr, mask);
-    pagevec::munlock_at(k, kernel, area, at, PutAside::Later, Uncounted::Unmarked);
+    let how = Batching {
+        uncounted: Uncounted::Unmarked,
+        ..v3_12::PUT_LATER
+    };
+    v3_12::munlock_in_batches(k, kernel, area, (addr, mask), how);
 }

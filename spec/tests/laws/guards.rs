@@ -260,23 +260,23 @@ fn what_another_still_wants_is_neither_cleared_nor_freed() {
 
 /// Law: `OthersKeep`.
 #[test]
-fn only_split_calls_may_clear_what_is_wanted_under_the_later_contract() {
+fn only_splits_and_upkeep_may_clear_what_is_wanted_under_the_later_contracts() {
     let (guard, law, _) = refusal_under(&Contract::V4_5, &start(), "CPU0: Clear {4-7}");
     assert_eq!((guard, law), (GuardKind::StillWanted, Law::OthersKeep));
 }
 
 /// Law: `OthersKeep`.
 #[test]
-fn upkeep_may_clear_what_is_wanted_under_the_last_contract_alone() {
+fn upkeep_may_clear_what_is_wanted_under_the_later_contracts() {
     let upkeep = with(|state| state.call[0] = Some(read("migrate({4-7})")));
     let clear = read("CPU0: Clear {4-7}");
-    for contract in [Contract::ORIGINAL, Contract::V4_5] {
-        let refusal = upkeep.guards(&clear, &contract).unwrap_err();
-        assert_eq!(refusal.guard.kind(), GuardKind::StillWanted);
+    let refusal = upkeep.guards(&clear, &Contract::ORIGINAL).unwrap_err();
+    assert_eq!(refusal.guard.kind(), GuardKind::StillWanted);
+    for contract in [Contract::V4_5, Contract::V5_18] {
+        let cleared = upkeep.apply(&clear, &contract).unwrap();
+        let marked = cleared.apply(&read("CPU0: Mark {4-7}"), &contract);
+        assert_eq!(marked.unwrap(), upkeep);
     }
-    let cleared = upkeep.apply(&clear, &Contract::V5_18).unwrap();
-    let marked = cleared.apply(&read("CPU0: Mark {4-7}"), &Contract::V5_18);
-    assert_eq!(marked.unwrap(), upkeep);
 }
 
 /// Law: `MunlockTakesEffect`.

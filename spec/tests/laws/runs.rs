@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use mlock_spec::{
-    Actor, Call, Contract, GuardKind, Law, PageSet, SplitGuarantee, State, Transition,
-    UpkeepGuarantee, Violation,
+    Actor, Call, Contract, GuardKind, Law, MarkGuarantee, PageSet, Refusal, State, Transition,
+    Violation,
 };
 use quickcheck::TestResult;
 
@@ -98,7 +98,7 @@ fn no_step_of_a_split_call_moves_a_mark_under_the_original_contract() {
 
 /// Law: `SplitKeeps`, under the contract of v4.5.
 #[test]
-fn a_later_contract_permits_more_to_split_calls_and_to_nobody_else() {
+fn a_later_contract_permits_more_to_splits_and_upkeep_and_to_nobody_else() {
     for_all(|run: Run| {
         run.states()
             .iter()
@@ -106,10 +106,14 @@ fn a_later_contract_permits_more_to_split_calls_and_to_nobody_else() {
             .all(|(state, attempt)| {
                 let original = state.guards(attempt, &Contract::ORIGINAL);
                 let later = state.guards(attempt, &Contract::V4_5);
-                let wider = original.as_ref().is_err_and(|refusal| {
-                    refusal.guard.kind() == GuardKind::MarksInSplit && later.is_ok()
-                });
-                original == later || (wider && splitting(state, attempt.actor()))
+                let wider = |in_call: bool, guard: GuardKind| {
+                    let refused = |r: &Refusal| r.guard.kind() == guard && later.is_ok();
+                    in_call && original.as_ref().is_err_and(refused)
+                };
+                let actor = attempt.actor();
+                original == later
+                    || wider(splitting(state, actor), GuardKind::MarksInSplit)
+                    || wider(upkeeping(state, actor), GuardKind::StillWanted)
             })
     });
 }
@@ -119,10 +123,9 @@ fn a_later_contract_permits_more_to_split_calls_and_to_nobody_else() {
 fn nobody_takes_a_mark_or_a_page_that_is_still_wanted() {
     for_all(|run: Run| {
         run.accepted().iter().all(|(before, transition, after)| {
-            let waived = run.contract.split == SplitGuarantee::MayClearAndRemark
-                && splitting(before, transition.actor())
-                || run.contract.upkeep == UpkeepGuarantee::MayClearAndRemark
-                    && upkeeping(before, transition.actor());
+            let actor = transition.actor();
+            let waived = run.contract.marks == MarkGuarantee::ClearedAndRemarked
+                && (splitting(before, actor) || upkeeping(before, actor));
             let marks = before.mlocked.difference(&after.mlocked);
             let pages = before.present.difference(&after.present);
             let wanted = before.all_wanted();

@@ -10,7 +10,6 @@
 //!
 //! # What this does not model
 //!
-//! * Small pages go through `munlock_vma_page()`, not through a page vector.
 //! * Huge pages of files. `PageDoubleMap` of an anonymous page is taken to say what it stands for, that
 //!   ptes map the page too, and no longer than they do.
 //! * Huge pages that ptes map at other addresses than their own, or beside other pages: addresses and
@@ -18,11 +17,14 @@
 
 use super::rmap::Covers;
 use super::{Era, list, unmap};
+use crate::kernel::pagevec::{self, Batching, Locked, PutAside, Stops, Uncounted, Ways};
+use crate::kernel::reclaim::isolate_lru_pages;
 use crate::kernel::{lru, v3_7, walk};
 use crate::machine::{
     Area, Asm, Class, Flag, FolioSource, Mode, Op, Pmd, Reg, RegKind, Source, Target, page_locked,
     read, test_clear, test_set, trylock,
 };
+use std::ops::Range;
 
 const CITE: &str = "4.19 mm/mlock.c, mm/gup.c";
 
@@ -37,6 +39,34 @@ pub(super) struct Asked {
     pub(super) others: Others,
     /// What a split of a huge entry does with the mark.
     pub(super) split: SplitPmd,
+    /// Which small pages that munlock could not isolate do not count.
+    pub(super) uncounted: Uncounted,
+    /// What becomes of a huge page that is to migrate.
+    pub(super) migrated: Migrated,
+}
+
+/// What becomes of a huge page that is to migrate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Migrated {
+    /// It is split first (v4.5).
+    Split,
+    /// Huge entries become huge migration entries (616b8371539a, v4.14).
+    Whole,
+}
+
+impl Asked {
+    /// How small pages are munlocked.
+    fn batching(&self) -> Batching {
+        Batching {
+            put: PutAside::Later,
+            uncounted: self.uncounted,
+            locked: match self.under {
+                Under::LruLock => Locked::First,
+                Under::PageLock => Locked::ByTheFirstIsolated,
+            },
+            stops: Stops::AtCompound,
+        }
+    }
 }
 
 /// What serializes munlock's work on the mark.
@@ -204,7 +234,7 @@ fn munlock_vma_pages_range(k: &mut Asm<'_>, era: &Era, asked: &Asked, area: &Are
             if asked.unmarked == Unmarked::OneButTails {
                 k.set(mask, found);
             }
-            k.if_(got, |k| munlock_found(k, era, asked, addr, mask));
+            k.if_(got, |k| munlock_found(k, era, asked, area, (addr, mask)));
             k.set(addr, addr + 1 + mask);
         });
     });
@@ -232,14 +262,32 @@ fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, found: Reg) -> Reg {
     got
 }
 
-fn munlock_found(k: &mut Asm<'_>, era: &Era, asked: &Asked, page: Reg, mask: Reg) {
+/// What is done to the page that an address maps, of which a reference is held: a huge page is
+/// munlocked by its head alone, small pages in batches.
+fn munlock_found(k: &mut Asm<'_>, era: &Era, asked: &Asked, area: &Area, (addr, mask): (Reg, Reg)) {
+    let page = k.local("page", RegKind::Page);
+    k.set(page, addr);
     let head = super::rmap::folio_of(k, page);
     k.if_else(
         head.is(page),
         |k| {
-            k.lock(Class::PageLock, Mode::Exclusive, page);
-            munlock_vma_page(k, asked, page, mask);
-            k.unlock(Class::PageLock, page);
+            k.if_else(
+                read(Source::PageTransHuge(page.into())),
+                |k| {
+                    k.lock(Class::PageLock, Mode::Exclusive, page);
+                    munlock_vma_page(k, asked, page, mask);
+                    k.unlock(Class::PageLock, page);
+                    list::put(k, era, page);
+                },
+                |k| {
+                    let ways = Ways {
+                        put_page: &|k, page| list::put(k, era, page),
+                        isolated: &|k, page| munlock_isolated_page(k, asked, page),
+                    };
+                    pagevec::munlock_from(k, area, (addr, page), asked.batching(), ways);
+                    k.set(mask, 0);
+                },
+            );
         },
         |k| {
             // The kernel that was not written keeps marks where ptes map, so it cannot assert this.
@@ -248,9 +296,9 @@ fn munlock_found(k: &mut Asm<'_>, era: &Era, asked: &Asked, page: Reg, mask: Reg
                     marked.get()
                 });
             }
+            list::put(k, era, page);
         },
     );
-    list::put(k, era, page);
 }
 
 /// `munlock_vma_page()`. Held on entry: `mmap_sem` for writing, the page lock.
@@ -281,14 +329,17 @@ fn munlock_vma_page(k: &mut Asm<'_>, asked: &Asked, page: Reg, mask: Reg) {
         if asked.under == Under::LruLock {
             k.unlock(Class::Lru, 0);
         }
-        k.if_(isolated, |k| {
-            let mapcount = k.load("mapcount", RegKind::Count, Source::Mapcount(page.into()));
-            k.if_(mapcount.get().less_than(2).is_zero(), |k| {
-                try_to_munlock(k, asked, page)
-            });
-            lru::putback_lru_page(k, page);
-        });
+        k.if_(isolated, |k| munlock_isolated_page(k, asked, page));
     });
+}
+
+/// `__munlock_isolated_page()`.
+fn munlock_isolated_page(k: &mut Asm<'_>, asked: &Asked, page: Reg) {
+    let mapcount = k.load("mapcount", RegKind::Count, Source::Mapcount(page.into()));
+    k.if_(mapcount.get().less_than(2).is_zero(), |k| {
+        try_to_munlock(k, asked, page)
+    });
+    lru::putback_lru_page(k, page);
 }
 
 /// `try_to_munlock()`: looks for another area that still wants the page, and marks it again if so.
@@ -335,6 +386,27 @@ fn page_mlock_one(k: &mut Asm<'_>, asked: &Asked, mm: u8, page: Reg) {
     });
 }
 
+/// `shrink_page_list()`: of a page that is not marked every mapping is asked, and an area with
+/// `VM_LOCKED` marks it, under the PT lock. Nothing is unmapped.
+/// Source: 4.19 mm/vmscan.c, mm/rmap.c `try_to_unmap_one()`.
+pub(super) fn reclaim(k: &mut Asm<'_>, era: &Era, asked: &Asked, pages: &Range<u16>) {
+    super::for_each_folio(k, pages, |k, page| {
+        let isolated = isolate_lru_pages(k, page);
+        k.if_(isolated, |k| {
+            k.if_(trylock(Class::PageLock, Mode::Exclusive, page), |k| {
+                k.if_else(
+                    read(Source::Flag(Flag::Mlocked, page.into())),
+                    |_| {},
+                    |k| try_to_munlock(k, asked, page),
+                );
+                k.unlock(Class::PageLock, page);
+            });
+            lru::putback_lru_page(k, page);
+            list::put(k, era, page);
+        });
+    });
+}
+
 /// A huge entry is about to be split. Held on entry: the PT lock.
 pub(super) fn before_split_pmd(k: &mut Asm<'_>, asked: &Asked, head: Reg) {
     if asked.split == SplitPmd::Clears {
@@ -351,7 +423,10 @@ pub(super) fn added(k: &mut Asm<'_>, mm: u8, page: Reg, covers: Covers) {
         });
     };
     match covers {
-        Covers::AllByPmd => mark(k),
+        Covers::AllByPmd => {
+            let by_ptes = Source::Folio(FolioSource::MappedByPtes(page.into()));
+            k.if_else(read(by_ptes), |_| {}, mark);
+        }
         Covers::PmdForTable | Covers::AllByPtes => {}
         Covers::OnePte => {
             let large = read(Source::PageCompound(page.into()));

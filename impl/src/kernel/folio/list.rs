@@ -1,6 +1,7 @@
 //! The lists of the page replacement since v5.18, the unevictable one among them.
 
 use super::{Era, Lockers};
+use crate::kernel::lru;
 use crate::machine::{
     Asm, Class, Cond, Flag, FolioOp, FolioSource, Mode, Op, Reg, RegKind, Source, read, test_clear,
 };
@@ -11,7 +12,10 @@ const CITE: &str = "6.1 mm/swap.c, mm/vmscan.c";
 /// it now. The link into another list overwrites `mlock_count`.
 ///
 /// Held on entry: a reference. Source: 6.1 mm/vmscan.c.
-pub(super) fn isolate(k: &mut Asm<'_>, folio: Reg) -> Reg {
+pub(super) fn isolate(k: &mut Asm<'_>, era: &Era, folio: Reg) -> Reg {
+    if era.lockers != Lockers::Counted {
+        return lru::isolate_lru_page(k, folio);
+    }
     let isolated = k.local("isolated", RegKind::Flag);
     k.function("folio_isolate_lru", CITE, |k| {
         k.set(isolated, 0);
@@ -28,7 +32,10 @@ pub(super) fn isolate(k: &mut Asm<'_>, folio: Reg) -> Reg {
 /// `folio_putback_lru()`: back on a list, the unevictable one if the folio is marked, with nobody
 /// counted as its locker: whether one of them has counted already is not known, and too few is
 /// what reclaim can put right. Source: 6.1 mm/swap.c `lru_add_fn()`.
-pub(super) fn putback(k: &mut Asm<'_>, folio: Reg) {
+pub(super) fn putback(k: &mut Asm<'_>, era: &Era, folio: Reg) {
+    if era.lockers != Lockers::Counted {
+        return lru::putback_lru_page(k, folio);
+    }
     k.function("lru_add_fn", CITE, |k| {
         k.lock(Class::Lru, Mode::Exclusive, 0);
         k.if_else(

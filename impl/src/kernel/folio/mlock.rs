@@ -7,9 +7,9 @@
 //! Source: 6.1 and 6.12 mm/mlock.c.
 
 use super::{Era, Lockers, Munlock, list};
+use crate::kernel::lru;
 use crate::machine::{
-    Asm, Batched, Class, Expr, Flag, FolioOp, Mode, Op, Reg, RegKind, Source, read, test_clear,
-    test_set,
+    Asm, Batched, Class, Expr, Flag, FolioOp, Op, Reg, RegKind, Source, read, test_clear, test_set,
 };
 
 const CITE: &str = "6.1, 6.12 mm/mlock.c";
@@ -85,14 +85,6 @@ fn mlock_folio_batch(k: &mut Asm<'_>, era: &Era) {
     });
 }
 
-/// Takes `lru_lock`, unless the batch has it already.
-fn relock(k: &mut Asm<'_>, locked: Reg) {
-    k.if_(locked.is(0), |k| {
-        k.lock(Class::Lru, Mode::Exclusive, 0);
-        k.set(locked, 1);
-    });
-}
-
 fn marked(folio: Reg) -> crate::machine::Cond {
     read(Source::Flag(Flag::Mlocked, folio.into()))
 }
@@ -105,7 +97,7 @@ fn unevictable(folio: Reg) -> crate::machine::Cond {
 fn count_mlock(k: &mut Asm<'_>, folio: Reg, locked: Reg) {
     k.function("__mlock_folio", CITE, |k| {
         k.if_(test_clear(Flag::Lru, folio), |k| {
-            relock(k, locked);
+            lru::relock(k, locked);
             k.if_else(
                 marked(folio),
                 |k| {
@@ -139,7 +131,7 @@ fn count_munlock(k: &mut Asm<'_>, folio: Reg, locked: Reg) {
         k.set(left, 0);
         k.if_(test_clear(Flag::Lru, folio), |k| {
             k.set(isolated, 1);
-            relock(k, locked);
+            lru::relock(k, locked);
             count_down(k, folio, left);
         });
         k.if_(left.is(0), |k| {
@@ -182,7 +174,7 @@ fn clear_and_count_munlock(k: &mut Asm<'_>, folio: Reg, locked: Reg) {
         k.if_(test_clear(Flag::Mlocked, folio), |k| k.set(was, 1));
         k.if_(test_clear(Flag::Lru, folio), |k| {
             k.set(isolated, 1);
-            relock(k, locked);
+            lru::relock(k, locked);
             count_down(k, folio, left);
         });
         k.if_else(

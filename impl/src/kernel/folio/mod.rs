@@ -34,7 +34,8 @@ mod v6_7;
 mod walk;
 
 use super::{Kernel, SysCall};
-use crate::machine::{Area, Asm, Class, FolioOp, Mode, VmFlags};
+use crate::machine::{Area, Asm, Class, FolioOp, Mode, Reg, RegKind, Source, VmFlags};
+use std::ops::Range;
 
 pub(super) use fixes::*;
 pub(super) use v4_5::*;
@@ -192,9 +193,19 @@ enum Restored {
     ClearsUncounted,
 }
 
-/// The region that a range begins in; its first page is whom reclaim and its like come by.
-fn region_of(k: &Asm<'_>, pages: &std::ops::Range<u16>) -> u16 {
-    k.world().region_of(pages.start) as u16
+/// Visits the folios of a range, by their first pages, as somebody does who comes by their page
+/// structs: how large one is, and so where the next begins, is read without a lock.
+fn for_each_folio(k: &mut Asm<'_>, pages: &Range<u16>, visit: impl FnOnce(&mut Asm<'_>, Reg)) {
+    let folio = k.local("folio", RegKind::Page);
+    k.set(folio, pages.start);
+    if pages.len() == 1 {
+        return visit(k, folio);
+    }
+    k.while_(folio.get().less_than(pages.end), |k| {
+        let step = k.load("step", RegKind::Count, Source::NrPages(folio.into()));
+        visit(k, folio);
+        k.set(folio, folio + step);
+    });
 }
 
 /// Emits the body of a call.
@@ -203,6 +214,7 @@ fn call(k: &mut Asm<'_>, era: &Era, call: &SysCall) {
         match call {
             SysCall::Mlock(area) => return asked::mlock(k, era, area),
             SysCall::Munlock(area) => return asked::munlock(k, era, asked, area),
+            SysCall::Reclaim(pages) => return asked::reclaim(k, era, asked, pages),
             _ => {}
         }
     }
@@ -214,18 +226,9 @@ fn call(k: &mut Asm<'_>, era: &Era, call: &SysCall) {
         SysCall::Fork(parent, child) => unmap::fork(k, *parent, *child),
         SysCall::Split(region) => split::split(k, era, *region),
         SysCall::SplitPmd(mm, region) => split_pmd(k, era, *mm, *region),
-        SysCall::Reclaim(pages) => {
-            let region = region_of(k, pages);
-            reclaim::reclaim(k, era, region);
-        }
-        SysCall::Migrate(pages) => {
-            let region = region_of(k, pages);
-            reclaim::migrate(k, era, region);
-        }
-        SysCall::Truncate(pages) => {
-            let region = region_of(k, pages);
-            unmap::truncate(k, era, region);
-        }
+        SysCall::Reclaim(pages) => reclaim::reclaim(k, era, pages),
+        SysCall::Migrate(pages) => reclaim::migrate(k, era, pages),
+        SysCall::Truncate(pages) => unmap::truncate(k, era, pages),
         SysCall::FreePage(region) => unmap::free_page(k, era, *region),
         SysCall::Drain | SysCall::DrainAll => mlock::drain_local(k, era),
         // Calls of earlier kernels: these have nothing to do for them.

@@ -8,21 +8,25 @@
 //! * Reclaim that gets as far as to unmap anything: what it finds young or locked it puts back.
 //! * Migration that succeeds: a folio that cannot be moved gets its own mappings back.
 
-use super::split::{Huge, remove_migration_ptes, try_to_migrate_one};
-use super::{Era, Missed, list, mlock};
+use super::split::{Extent, Huge, remove_migration_ptes, try_to_migrate_one};
+use super::{Era, Lockers, Missed, asked, for_each_folio, list, mlock, split};
+use crate::kernel::walk;
 use crate::machine::{
     Asm, Class, Cond, Flag, FolioSource, Mode, Pmd, Reg, RegKind, Source, read, test_clear, trylock,
 };
+use std::ops::Range;
 
 const CITE: &str = "6.1, 6.12 mm/vmscan.c, mm/rmap.c, mm/migrate.c";
 
-/// `shrink_folio_list()` for the folio at the start of a region, if it is on an evictable list: asks
-/// the mappings, and marks what an area with `VM_LOCKED` maps.
+/// `shrink_folio_list()` for the folios of a range that are on an evictable list: asks the mappings,
+/// and marks what an area with `VM_LOCKED` maps.
 /// Source: 6.1 and 6.12 mm/vmscan.c, mm/rmap.c `folio_referenced_one()`.
-pub(super) fn reclaim(k: &mut Asm<'_>, era: &Era, region: u16) {
-    let start = k.world().regions[usize::from(region)].start;
-    let folio = k.local("folio", RegKind::Page);
-    k.set(folio, start);
+pub(super) fn reclaim(k: &mut Asm<'_>, era: &Era, pages: &Range<u16>) {
+    let region = k.world().region_of(pages.start) as u16;
+    for_each_folio(k, pages, |k, folio| shrink_folio(k, era, region, folio));
+}
+
+fn shrink_folio(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) {
     let isolated = isolate_evictable(k, era, folio);
     k.if_(isolated, |k| {
         k.if_(trylock(Class::PageLock, Mode::Exclusive, folio), |k| {
@@ -34,7 +38,7 @@ pub(super) fn reclaim(k: &mut Asm<'_>, era: &Era, region: u16) {
             );
             k.unlock(Class::PageLock, folio);
         });
-        list::putback(k, folio);
+        list::putback(k, era, folio);
         list::put(k, era, folio);
     });
 }
@@ -81,42 +85,53 @@ fn folio_referenced(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) {
     });
 }
 
-/// `migrate_pages()` for the folio at the start of a region, when the folio cannot be moved in the
-/// end. Between the two walks nothing but the folio lock is held.
+/// `migrate_pages()` for the folios of a range, when they cannot be moved in the end. Between the two
+/// walks nothing but the folio lock is held.
 /// Source: 6.1 and 6.12 mm/migrate.c `__unmap_and_move()`, `remove_migration_ptes()`.
-pub(super) fn migrate(k: &mut Asm<'_>, era: &Era, region: u16) {
-    let start = k.world().regions[usize::from(region)].start;
-    with_isolated(k, era, region, |k, _| {
-        k.function("migrate_folio_unmap", CITE, |k| {
-            k.lock(Class::AnonVma, Mode::Shared, start);
-            for mm in 0..k.world().mms {
-                try_to_migrate_one(k, era, mm, region, Huge::Whole);
-            }
-            k.unlock(Class::AnonVma, start);
-        });
-        k.function("migrate_folio_undo_src", CITE, |k| {
-            k.lock(Class::AnonVma, Mode::Shared, start);
-            for mm in 0..k.world().mms {
-                remove_migration_ptes(k, era, mm, region);
-            }
-            k.unlock(Class::AnonVma, start);
-        });
-        mlock::drain_local(k, era);
+pub(super) fn migrate(k: &mut Asm<'_>, era: &Era, pages: &Range<u16>) {
+    let region = k.world().region_of(pages.start) as u16;
+    if let Lockers::Asked(asked::Asked {
+        migrated: asked::Migrated::Split,
+        ..
+    }) = &era.lockers
+    {
+        split::split(k, era, region);
+    }
+    for_each_folio(k, pages, |k, folio| {
+        with_isolated(k, era, folio, |k| unmap_and_undo(k, era, region, folio));
     });
 }
 
-/// Gets hold of the folio at the start of a region, takes it off its list, locks it, and puts it back.
-fn with_isolated(k: &mut Asm<'_>, era: &Era, region: u16, body: impl FnOnce(&mut Asm<'_>, Reg)) {
-    let folio = k.local("folio", RegKind::Page);
-    k.set(folio, k.world().regions[usize::from(region)].start);
+fn unmap_and_undo(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) {
+    let extent = Extent::of(k, region, folio);
+    let rmap = walk::head_of(k, folio);
+    k.function("migrate_folio_unmap", CITE, |k| {
+        k.lock(Class::AnonVma, Mode::Shared, rmap.clone());
+        for mm in 0..k.world().mms {
+            try_to_migrate_one(k, era, mm, extent, Huge::Whole);
+        }
+        k.unlock(Class::AnonVma, rmap.clone());
+    });
+    k.function("migrate_folio_undo_src", CITE, |k| {
+        k.lock(Class::AnonVma, Mode::Shared, rmap.clone());
+        for mm in 0..k.world().mms {
+            remove_migration_ptes(k, era, mm, extent);
+        }
+        k.unlock(Class::AnonVma, rmap);
+    });
+    mlock::drain_local(k, era);
+}
+
+/// Gets hold of a folio, takes it off its list, locks it, and puts it back.
+fn with_isolated(k: &mut Asm<'_>, era: &Era, folio: Reg, body: impl FnOnce(&mut Asm<'_>)) {
     k.if_(Cond::GetPageUnlessZero(folio.into()), |k| {
-        let isolated = list::isolate(k, folio);
+        let isolated = list::isolate(k, era, folio);
         k.if_(isolated, |k| {
             k.if_(trylock(Class::PageLock, Mode::Exclusive, folio), |k| {
-                body(k, folio);
+                body(k);
                 k.unlock(Class::PageLock, folio);
             });
-            list::putback(k, folio);
+            list::putback(k, era, folio);
         });
         list::put(k, era, folio);
     });

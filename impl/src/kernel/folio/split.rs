@@ -59,8 +59,9 @@ fn split_huge_page(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg) {
             k.if_else(large, |_| {}, |k| k.goto(done));
             let extra = Source::Folio(FolioSource::ExtraRefs(head.into()));
             k.if_(read(extra), |k| k.goto(done));
+            let extent = Extent::whole(k, region, head);
             for mm in 0..k.world().mms {
-                try_to_migrate_one(k, era, mm, region, Huge::Split);
+                try_to_migrate_one(k, era, mm, extent, Huge::Split);
             }
             let frozen = k.local("frozen", RegKind::Flag);
             k.set(frozen, 0);
@@ -74,7 +75,7 @@ fn split_huge_page(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg) {
                     remap_small(k, era, region);
                     put_tails(k, era, region);
                 },
-                |k| remap_large(k, era, region),
+                |k| remap_large(k, era, extent),
             );
         });
         k.unlock(Class::AnonVma, start);
@@ -133,29 +134,29 @@ fn remap_small(k: &mut Asm<'_>, era: &Era, region: u16) {
 
 /// Step 6 if the folio could not be split: one walk, table by table. A huge entry that became a table
 /// on the way stays one.
-fn remap_large(k: &mut Asm<'_>, era: &Era, region: u16) {
+fn remap_large(k: &mut Asm<'_>, era: &Era, extent: Extent) {
     k.function("remap_page", CITE, |k| {
         for mm in 0..k.world().mms {
-            remove_migration_ptes(k, era, mm, region);
+            remove_migration_ptes(k, era, mm, extent);
         }
     });
 }
 
-/// The migration entries of one mm, under one hold of its PT lock.
-pub(super) fn remove_migration_ptes(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16) {
-    let region_of = k.world().regions[usize::from(region)];
+/// The migration entries of one mm for a folio, under one hold of its PT lock.
+pub(super) fn remove_migration_ptes(k: &mut Asm<'_>, era: &Era, mm: u8, extent: Extent) {
+    let Extent { region, first, end } = extent;
     k.function("remove_migration_pte", CITE, |k| {
         let addr = k.local("addr", RegKind::Page);
         k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
         let pmd = k.load("pmd", RegKind::Small, Source::Pmd(mm, region));
         k.if_(pmd.is(Pmd::Migration), |k| {
-            k.set(addr, region_of.start);
+            k.set(addr, first);
             k.emit(Op::Folio(FolioOp::RestorePmd(mm, region)));
             rmap::added(k, era, mm, addr, Covers::AllByPmd);
         });
         k.if_(pmd.is(Pmd::Table), |k| {
-            k.set(addr, region_of.start);
-            k.while_(addr.get().less_than(region_of.start + region_of.len), |k| {
+            k.set(addr, first);
+            k.while_(addr.get().less_than(end), |k| {
                 restore_pte(k, era, mm, addr);
                 k.set(addr, addr + 1);
             });
@@ -230,14 +231,40 @@ impl Huge {
     }
 }
 
-/// `try_to_migrate_one()`: the mappings of one mm become migration entries.
+/// The pages of a folio, which are also the addresses where it is mapped.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
+    region: u16,
+    first: Reg,
+    end: Reg,
+}
+
+impl Extent {
+    /// A large folio's: all of its region.
+    fn whole(k: &mut Asm<'_>, region: u16, first: Reg) -> Extent {
+        let whole = k.world().regions[usize::from(region)];
+        let end = k.local("end", RegKind::Page);
+        k.set(end, whole.start + whole.len);
+        Extent { region, first, end }
+    }
+
+    /// A folio's that is locked, so that it stays what it is.
+    pub(super) fn of(k: &mut Asm<'_>, region: u16, first: Reg) -> Extent {
+        let extent = Extent::whole(k, region, first);
+        let large = read(Source::PageCompound(first.into()));
+        k.if_else(large, |_| {}, |k| k.set(extent.end, first + 1));
+        extent
+    }
+}
+
+/// `try_to_migrate_one()`: the mappings of a folio in one mm become migration entries.
 ///
 /// Held on entry: the folio lock, the anon_vma lock.
-pub(super) fn try_to_migrate_one(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16, huge: Huge) {
-    let region_of = k.world().regions[usize::from(region)];
+pub(super) fn try_to_migrate_one(k: &mut Asm<'_>, era: &Era, mm: u8, extent: Extent, huge: Huge) {
+    let Extent { region, first, end } = extent;
     k.function("try_to_migrate_one", CITE, |k| {
         let addr = k.local("addr", RegKind::Page);
-        k.set(addr, region_of.start);
+        k.set(addr, first);
         k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
         let pmd = k.load("pmd", RegKind::Small, Source::Pmd(mm, region));
         k.if_(pmd.is(Pmd::Huge), |k| {
@@ -252,7 +279,7 @@ pub(super) fn try_to_migrate_one(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16
             list::put(k, era, addr);
         });
         k.if_(pmd.is(Pmd::Table), |k| {
-            k.while_(addr.get().less_than(region_of.start + region_of.len), |k| {
+            k.while_(addr.get().less_than(end), |k| {
                 k.if_(read(Source::PtePresent(mm, addr.into())), |k| {
                     k.emit(Op::Folio(FolioOp::FreezePte(mm, addr.into())));
                     rmap::removed(k, era, mm, addr, Covers::OnePte);

@@ -6,11 +6,13 @@
 //! * `exit_mmap()` takes `mmap_lock` for reading, which nobody is left to notice.
 
 use super::rmap::Covers;
-use super::{Era, Freed, Lockers, asked, list, rmap, set_vm_flags, split};
+use super::{Era, Freed, Lockers, asked, for_each_folio, list, rmap, set_vm_flags, split};
+use crate::kernel::walk;
 use crate::machine::{
     Area, Asm, Class, Cond, FolioOp, FolioSource, Mode, Op, Pmd, Reg, RegKind, Source, VmFlags,
     read,
 };
+use std::ops::Range;
 
 const CITE: &str = "6.1 mm/mmap.c, mm/memory.c, mm/huge_memory.c";
 
@@ -115,17 +117,21 @@ fn zap_pte(k: &mut Asm<'_>, era: &Era, mm: u8, addr: Reg) {
     });
 }
 
-/// `truncate_inode_pages()` for the page at the start of a region: unmaps it everywhere, whatever
-/// the areas say, and drops the reference that its owner has.
+/// `truncate_inode_pages()` for small pages: unmaps each everywhere, whatever the areas say, and drops
+/// the reference that its owner has.
 /// Source: 6.1 mm/truncate.c, mm/memory.c `unmap_mapping_folio()`.
-pub(super) fn truncate(k: &mut Asm<'_>, era: &Era, region: u16) {
-    unmap_everywhere(k, era, region, |k, page| list::put(k, era, page));
+pub(super) fn truncate(k: &mut Asm<'_>, era: &Era, pages: &Range<u16>) {
+    for_each_folio(k, pages, |k, page| {
+        unmap_everywhere(k, era, page, |k| list::put(k, era, page));
+    });
 }
 
 /// The same for a page that a driver got from the page allocator and had mapped: `free_page()` drops
 /// the reference. Source: 66edc3a5894c (v6.12) mm/page_alloc.c, and what it says of before.
 pub(super) fn free_page(k: &mut Asm<'_>, era: &Era, region: u16) {
-    unmap_everywhere(k, era, region, |k, page| {
+    let page = k.local("page", RegKind::Page);
+    k.set(page, k.world().regions[usize::from(region)].start);
+    unmap_everywhere(k, era, page, |k| {
         k.function("free_page", CITE, |k| {
             k.if_(Cond::PutPage(page.into()), |k| {
                 if era.freed == Freed::Any {
@@ -137,20 +143,18 @@ pub(super) fn free_page(k: &mut Asm<'_>, era: &Era, region: u16) {
     });
 }
 
-/// Unmaps the small page at the start of a region from every mm, under the lock of the reverse map.
-fn unmap_everywhere(k: &mut Asm<'_>, era: &Era, region: u16, put: impl FnOnce(&mut Asm<'_>, Reg)) {
-    let start = k.world().regions[usize::from(region)].start;
-    let page = k.local("page", RegKind::Page);
-    k.set(page, start);
+/// Unmaps a small page from every mm, under the lock of the reverse map.
+fn unmap_everywhere(k: &mut Asm<'_>, era: &Era, page: Reg, put: impl FnOnce(&mut Asm<'_>)) {
+    let start = walk::head_of(k, page);
     k.if_(Cond::GetPageUnlessZero(page.into()), |k| {
-        k.lock(Class::AnonVma, Mode::Shared, start);
+        k.lock(Class::AnonVma, Mode::Shared, start.clone());
         for mm in 0..k.world().mms {
             k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
             zap_pte(k, era, mm, page);
             k.unlock(Class::PageTable, u16::from(mm));
         }
         k.unlock(Class::AnonVma, start);
-        put(k, page);
+        put(k);
     });
 }
 

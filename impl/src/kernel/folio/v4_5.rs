@@ -1,7 +1,8 @@
 //! v4.5 to v5.14: the refcounting rework, and what was put right after it.
 
-use super::asked::{Asked, Others, SplitPmd, Under, Unmarked};
+use super::asked::{Asked, Migrated, Others, SplitPmd, Under, Unmarked};
 use super::{Era, Lockers, kernel_of, v5_18};
+use crate::kernel::pagevec::Uncounted;
 use crate::kernel::{Kernel, v3_14};
 
 const ASKED: Asked = Asked {
@@ -9,6 +10,8 @@ const ASKED: Asked = Asked {
     unmarked: Unmarked::Size,
     others: Others::Forgotten,
     split: SplitPmd::Clears,
+    uncounted: Uncounted::All,
+    migrated: Migrated::Split,
 };
 
 const fn era(asked: Asked) -> Era {
@@ -39,9 +42,14 @@ const V4_11_ASKED: Asked = Asked {
     unmarked: Unmarked::One,
     ..ASKED
 };
+const V4_12_ASKED: Asked = Asked {
+    uncounted: Uncounted::Unmarked,
+    ..V4_11_ASKED
+};
 const V5_11_ASKED: Asked = Asked {
     under: Under::PageLock,
-    ..V4_11_ASKED
+    migrated: Migrated::Whole,
+    ..V4_12_ASKED
 };
 
 kernel!(
@@ -70,10 +78,16 @@ kernel!(
     "thp: fix another corner case of munlock() vs. THPs (v4.11)", Some("v4.10"), V4_11_ASKED
 );
 kernel!(
+    /// v4.12.
+    V4_12 = "v4.12":
+        "small pages that were cleared and could not be isolated are counted off",
+    "70feee0e1ef3 (v4.12) mm/mlock.c", Some("v4.11"), V4_12_ASKED
+);
+kernel!(
     /// v5.11.
     V5_11 = "v5.11":
         "munlock relies on the page lock, which a split needs too, and not on lru_lock",
-    "3db19aa39bac (v5.11)", Some("v4.11"), V5_11_ASKED
+    "3db19aa39bac (v5.11)", Some("v4.12"), V5_11_ASKED
 );
 kernel!(
     /// v5.14 in the making.
