@@ -93,6 +93,13 @@ fn nothing_happens_outside_memory() {
         AccountExactly,
         "Split refused: {8} outside memory"
     );
+    refuses!(
+        start(),
+        "CPU1: Call mlock(A, {7-8})",
+        OutsideMemory,
+        AccountExactly,
+        "Call refused: {8} outside memory"
+    );
 }
 
 #[test]

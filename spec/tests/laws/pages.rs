@@ -72,6 +72,18 @@ fn words_that_end_in_zero_make_the_same_set() {
 }
 
 #[test]
+fn words_hold_64_pages_each() {
+    let pages: PageSet = read("{0, 65}");
+    assert_eq!(pages.words(), [1, 2]);
+}
+
+#[test]
+fn the_text_form_names_pages_up_to_the_last() {
+    assert_eq!(read::<PageSet>("{1048575}").len(), 1);
+    assert!("{1048576}".parse::<PageSet>().is_err());
+}
+
+#[test]
 fn a_set_emptied_again_is_the_empty_set() {
     let mut pages = PageSet::range(0..200);
     (0..200).for_each(|page| assert!(pages.remove(page)));
