@@ -21,16 +21,18 @@ use look::{contradiction, differs_in_another_way, look, sampled, system};
 use mlock_impl::kernel::Kernel;
 use mlock_refinement::check::check;
 use mlock_refinement::counterexample::{draw, find};
-use mlock_refinement::fixture::{Expected, Fixture, files, load, parse, print};
+use mlock_refinement::fixture::{Call, Expected, Fixture, files, load, parse, print};
+use mlock_refinement::known_bugs::Row;
 use mlock_refinement::search::{Options, Scheduler};
 use mlock_spec::Law;
-use proptest::strategy::{Strategy, ValueTree};
+use proptest::strategy::{BoxedStrategy, Strategy, ValueTree};
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
-use scenario::{scenarios, size};
+use scenario::{Vocabulary, scenarios, size};
 use shrink::shrunk;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::{Discriminant, discriminant};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -125,6 +127,7 @@ fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<(), String> {
 /// Runs a property on so many scenarios of a kernel; a failure shrinks, is drawn and saved.
 fn on_scenarios(
     kernel: &str,
+    words: &Vocabulary,
     cases: u32,
     property: impl Fn(&Fixture) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -143,7 +146,7 @@ fn on_scenarios(
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         TestRunner::new_with_rng(config, random)
     };
-    match runner.run(&scenarios(kernel), test) {
+    match runner.run(&scenarios(words), test) {
         Ok(()) => Ok(()),
         Err(TestError::Fail(_, fixture)) => {
             let fixture = shrunk(&fixture, |f| property(f).is_err());
@@ -187,7 +190,8 @@ fn every_kernel_keeps_what_it_claims_and_every_reading_of_a_run_agrees() {
             let Some(broken) = known.filter(|_| is_asked(kernel.name)) else {
                 continue;
             };
-            let kept = on_scenarios(kernel.name, CASES, |fixture| keeps(fixture, broken));
+            let words = Vocabulary::of(kernel.name, &fixtures);
+            let kept = on_scenarios(kernel.name, &words, CASES, |fixture| keeps(fixture, broken));
             failures.extend(kept.err());
             *counts.entry(kernel.name).or_default() += CASES;
         }
@@ -208,132 +212,320 @@ fn knows_generated(kernel: &Kernel, fixtures: &[Fixture]) -> bool {
     fixtures.iter().any(|f| own(&f))
 }
 
-/// Kernels of one contract, all sound.
-const ALIKE: [&str; 4] = [
-    "fix-lru-lock",
-    "fix-ptl",
-    "fix-compound-lock",
-    "fix-anon-vma",
+/// Kernels of one contract that differ in what they do against others alone.
+const ALIKE: [&[&str]; 2] = [
+    &[
+        "fix-lru-lock",
+        "fix-ptl",
+        "fix-compound-lock",
+        "fix-anon-vma",
+    ],
+    &[
+        "v6.18",
+        "fix-cursor",
+        "fix-rmap-lock",
+        "fix-clears-and-rewalks",
+    ],
 ];
 
 #[test]
-fn sound_kernels_agree_on_what_happens_one_after_the_other() {
-    let agree = on_scenarios(ALIKE[0], 100, |fixture| {
-        let mut alone = fixture.clone();
-        // One CPU after the other; who exits is not used afterwards, nor before by others.
-        alone.cpus = vec![alone.cpus.concat()];
-        let outcomes = ALIKE.map(|kernel| {
-            kernel.clone_into(&mut alone.kernel);
-            look(&system(&alone)).outcomes
+fn kernels_agree_on_what_happens_one_after_the_other() {
+    let fixtures = fixtures();
+    for alike in ALIKE {
+        let words = Vocabulary::of(alike[1], &fixtures);
+        let agree = on_scenarios(alike[1], &words, 25, |fixture| {
+            let mut alone = fixture.clone();
+            // One CPU after the other; who exits is not used afterwards, nor before by others.
+            alone.cpus = vec![alone.cpus.concat()];
+            let outcomes = alike.iter().map(|kernel| {
+                alone.kernel = (*kernel).to_owned();
+                look(&system(&alone)).outcomes
+            });
+            let outcomes: Vec<_> = outcomes.collect();
+            if outcomes.iter().all(|o| o.len() == 1 && *o == outcomes[0]) {
+                return Ok(());
+            }
+            Err(format!("{outcomes:?}"))
         });
-        if outcomes.iter().all(|o| o.len() == 1 && *o == outcomes[0]) {
-            return Ok(());
-        }
-        Err(format!("{outcomes:?}"))
-    });
-    assert_eq!(agree, Ok(()));
+        assert_eq!(agree, Ok(()));
+    }
 }
 
-/// A bug in a kernel's own fixtures, and the most scenarios until the generator shows it unaided.
+/// A bug to be found unaided.
 struct Hunt {
-    kernel: &'static str,
+    /// What it is called: a kernel, or a row of the table of known bugs.
+    name: String,
+    kernel: String,
     law: Law,
-    most: usize,
+    /// A kernel that does not have it: there the same scenario keeps the law.
+    cured: Option<String>,
 }
 
-const fn hunt(kernel: &'static str, law: Law, most: usize) -> Hunt {
-    Hunt { kernel, law, most }
+impl Hunt {
+    /// Whether a scenario that breaks the law in its own kernel keeps it where the bug is cured.
+    fn is_told_apart(&self, fixture: &Fixture) -> bool {
+        self.cured.as_ref().is_none_or(|cured| {
+            let mut there = fixture.clone();
+            there.kernel.clone_from(cured);
+            let possible = there.concrete(there.pages[0]).is_ok();
+            possible && !look(&system(&there)).broken.contains(&self.law)
+        })
+    }
+
+    /// The first scenario that shows it, among so many.
+    fn first(&self, sweep: &mut Sweep, most: usize) -> Option<Found> {
+        let start = Instant::now();
+        for case in 0..most {
+            if soak().is_some_and(|time| start.elapsed() > time.min(HUNTING)) {
+                return None;
+            }
+            let (fixture, broken) = sweep.get(case);
+            if broken.contains(&self.law) && self.is_told_apart(fixture) {
+                let shows = |f: &Fixture| {
+                    look(&system(f)).broken.contains(&self.law) && self.is_told_apart(f)
+                };
+                let shrunk = shrunk(fixture, shows);
+                let case = case + 1;
+                return Some(Found { case, shrunk });
+            }
+        }
+        None
+    }
 }
 
-/// Those that are found within seconds; a long run looks for all that the fixtures show.
-const HUNTS: [Hunt; 10] = [
-    hunt("claim-no-flag-copy", Law::MlockTakesEffect, 10),
-    hunt("fix-compound-lock-isolate-inside", Law::Progress, 30),
-    hunt("fix-compound-lock-isolate-inside", Law::LockOrder, 30),
-    hunt("v2-3of3", Law::MunlockTakesEffect, 40),
-    hunt("v2-3of3", Law::AccountExactly, 50),
-    hunt("v3.7", Law::NoBug, 30),
-    hunt("v3.7", Law::AccountExactly, 50),
-    hunt("v3.7", Law::SplitKeeps, 50),
-    hunt("v3.9", Law::AccountExactly, 50),
-    hunt("fix-lru-size-outside", Law::AccountExactly, 60),
-];
+/// Scenarios for one kernel, always the same ones, with the laws that they break.
+struct Sweep {
+    strategy: BoxedStrategy<Fixture>,
+    runner: TestRunner,
+    seen: Vec<(Fixture, BTreeSet<Law>)>,
+}
 
-/// The most time for one hunt in a long run.
+impl Sweep {
+    fn of(kernel: &str, fixtures: &[Fixture]) -> Sweep {
+        Sweep {
+            strategy: scenarios(&Vocabulary::of(kernel, fixtures)).boxed(),
+            runner: TestRunner::deterministic(),
+            seen: Vec::new(),
+        }
+    }
+
+    fn get(&mut self, case: usize) -> (&Fixture, &BTreeSet<Law>) {
+        while self.seen.len() <= case {
+            let fixture = self.strategy.new_tree(&mut self.runner).unwrap().current();
+            let broken = look(&system(&fixture)).broken;
+            self.seen.push((fixture, broken));
+        }
+        let (fixture, broken) = &self.seen[case];
+        (fixture, broken)
+    }
+}
+
+/// A scenario that shows a bug.
+struct Found {
+    /// How many scenarios it took.
+    case: usize,
+    /// What it shrinks to.
+    shrunk: Fixture,
+}
+
+/// The most time for one hunt in a long run, if the run is not shorter.
 const HUNTING: Duration = Duration::from_secs(300);
 
-/// The number of the first scenario that breaks a law, and what it shrinks to.
-fn first(kernel: &str, law: Law, most: usize) -> Option<(usize, Fixture)> {
-    let mut runner = TestRunner::deterministic();
-    let strategy = scenarios(kernel);
-    let breaks = |fixture: &Fixture| look(&system(fixture)).broken.contains(&law);
-    let start = Instant::now();
-    for case in 1..=most {
-        if soak().is_some_and(|_| start.elapsed() > HUNTING) {
-            return None;
-        }
-        let tree = strategy.new_tree(&mut runner).unwrap();
-        if !breaks(&tree.current()) {
-            continue;
-        }
-        return Some((case, shrunk(&tree.current(), breaks)));
+/// The most scenarios for each hunt in an ordinary run.
+const MOST: usize = 35;
+
+/// Every broken kernel, by the laws that its fixtures call violated.
+fn by_kernel(fixtures: &[Fixture]) -> Vec<Hunt> {
+    let mut pairs: BTreeSet<(&str, Law)> = BTreeSet::new();
+    for fixture in fixtures {
+        let broken = fixture.laws.iter();
+        let broken = broken.filter(|(_, e)| matches!(e, Expected::Violated(_)));
+        pairs.extend(broken.map(|(law, _)| (fixture.kernel.as_str(), *law)));
     }
-    None
+    let hunt = |(kernel, law): (&str, Law)| Hunt {
+        name: kernel.to_owned(),
+        kernel: kernel.to_owned(),
+        law,
+        cured: None,
+    };
+    pairs.into_iter().map(hunt).collect()
 }
 
-/// The smallest of a kernel's fixtures that breaks a law.
-fn by_hand(fixtures: &[Fixture], kernel: &str, law: Law) -> Option<(usize, usize, usize, u16)> {
-    let breaks = |f: &&Fixture| {
-        f.kernel == kernel
-            && f.cpus.iter().flatten().all(scenario::is_generated)
-            && matches!(f.laws.get(&law), Some(Expected::Violated(_)))
+/// Every row of the table of known bugs that has fixtures, by the laws that break in the kernel of one of
+/// them and hold in a kernel where the row is cured, if there is one: in the two that are closest.
+fn by_row(fixtures: &[Fixture]) -> Vec<(Row, Vec<Hunt>)> {
+    let place = |kernel: &str| Kernel::ALL.iter().position(|k| k.name == kernel).unwrap();
+    let breaks = |f: &Fixture, law: &Law| {
+        matches!(f.laws[law], Expected::Violated(_) | Expected::ByDesign(_))
     };
-    let pages = |f: &Fixture| f.pages.iter().copied().min().unwrap_or(2);
-    fixtures
-        .iter()
-        .filter(breaks)
-        .map(|f| size(f, pages(f)))
-        .min()
+    let ways = |row: Row| {
+        let cured = || fixtures.iter().filter(|f| f.cures.contains(&row));
+        let shown = fixtures.iter().filter(|f| f.shows.contains(&row));
+        let pairs = shown.flat_map(|shown| {
+            let cured = cured()
+                .map(Some)
+                .chain(cured().next().is_none().then_some(None));
+            cured.map(move |cured| (shown, cured))
+        });
+        let distance = |(shown, cured): &(&Fixture, Option<&Fixture>)| {
+            cured.map_or(0, |cured| {
+                place(&cured.kernel).abs_diff(place(&shown.kernel))
+            })
+        };
+        let (shown, cured) = pairs.min_by_key(distance)?;
+        let laws = shown
+            .laws
+            .keys()
+            .filter(|law| breaks(shown, law) && cured.is_none_or(|cured| !breaks(cured, law)));
+        let hunts = laws.map(|law| Hunt {
+            name: row.to_string(),
+            kernel: shown.kernel.clone(),
+            law: *law,
+            cured: cured.map(|f| f.kernel.clone()),
+        });
+        Some((row, hunts.collect()))
+    };
+    Row::all().filter_map(ways).collect()
 }
+
+/// How a hunt went.
+fn how(hunt: &Hunt, found: Option<&Found>, time: Duration) -> String {
+    let Hunt {
+        name,
+        kernel,
+        law,
+        cured,
+    } = hunt;
+    let kept = cured
+        .as_ref()
+        .map(|c| format!(", kept in {c}"))
+        .unwrap_or_default();
+    let how = found.map_or("not found".to_owned(), |found| {
+        let (calls, cpus, mms, pages) = size(&found.shrunk, found.shrunk.pages[0]);
+        format!(
+            "scenario {}, shrunk to {calls} calls, {cpus} CPUs, {mms} mms, {pages} pages",
+            found.case
+        )
+    });
+    format!("{name}: {law} broken in {kernel}{kept}: {how}, {time:.1?}")
+}
+
+/// Those that 200 seconds of scenarios have not shown: what shows them in one kernel breaks the same law
+/// for another reason in the one where they are cured, too.
+const RARE: [(&str, Law); 3] = [
+    ("F2", Law::AccountExactly),
+    ("F21", Law::MlockTakesEffect),
+    ("F29", Law::MunlockTakesEffect),
+];
+
+/// Those that need more than [`MOST`] scenarios, as `make soak` shows.
+const LATER: [(&str, Law); 18] = [
+    ("F9", Law::NoBug),
+    ("F13", Law::NoBug),
+    ("F14", Law::AccountExactly),
+    ("F14", Law::MlockTakesEffect),
+    ("F14", Law::NoBug),
+    ("F15", Law::MlockTakesEffect),
+    ("F16", Law::MunlockTakesEffect),
+    ("F16", Law::OthersKeep),
+    ("F20", Law::NoBug),
+    ("F22", Law::MlockTakesEffect),
+    ("F25", Law::OthersKeep),
+    ("F27", Law::AccountExactly),
+    ("F28", Law::AccountExactly),
+    ("F28", Law::NoBug),
+    ("F31", Law::OthersKeep),
+    ("F32", Law::MunlockTakesEffect),
+    ("F33", Law::AccountExactly),
+    ("F33", Law::SplitKeeps),
+];
 
 #[test]
-fn every_known_bug_is_found_unaided_and_shrinks_to_what_is_written_by_hand() {
+fn every_known_bug_is_found_unaided() {
     let fixtures = fixtures();
-    let every = soak().is_some();
-    let all = broken_by(&fixtures);
-    let hunts: Vec<(String, Law, usize)> = if every {
-        let pairs = all
-            .iter()
-            .flat_map(|(k, laws)| laws.iter().map(move |law| (k.clone(), *law)));
-        pairs
-            .map(|(kernel, law)| (kernel, law, usize::MAX))
-            .collect()
-    } else {
-        HUNTS
-            .iter()
-            .map(|h| (h.kernel.to_owned(), h.law, h.most))
-            .collect()
-    };
-    for (kernel, law, most) in hunts.into_iter().filter(|(k, ..)| is_asked(k)) {
-        let Some(known) = by_hand(&fixtures, &kernel, law) else {
-            continue;
-        };
-        let start = Instant::now();
-        let found = first(&kernel, law, most);
-        let Some((case, fixture)) = found else {
-            eprintln!("{kernel} {law}: not found in {:.0?}", start.elapsed());
-            assert!(every, "{kernel} {law}: not in {most} scenarios");
-            continue;
-        };
-        let least = size(&fixture, fixture.pages[0]);
-        eprintln!(
-            "{kernel} {law}: scenario {case} in {:.1?}, shrunk to {least:?}, by hand {known:?}",
-            start.elapsed()
-        );
-        assert!(
-            least <= known,
-            "{kernel} {law}: {least:?} is larger than {known:?}\n{}",
-            told(&fixture)
-        );
+    let most = if soak().is_some() { usize::MAX } else { MOST };
+    let mut sweeps: BTreeMap<String, Sweep> = BTreeMap::new();
+    let mut missed = BTreeSet::new();
+    for (row, hunts) in by_row(&fixtures) {
+        assert!(!hunts.is_empty(), "{row}: no law tells it from its cure");
+        for hunt in hunts {
+            let this = (hunt.name.as_str(), hunt.law);
+            let later = LATER.contains(&this) || RARE.contains(&this);
+            if !is_asked(&hunt.kernel) || soak().is_none() && later {
+                continue;
+            }
+            let start = Instant::now();
+            let sweep = sweeps.entry(hunt.kernel.clone());
+            let sweep = sweep.or_insert_with_key(|kernel| Sweep::of(kernel, &fixtures));
+            let found = hunt.first(sweep, most);
+            eprintln!("{}", how(&hunt, found.as_ref(), start.elapsed()));
+            if found.is_none() && !RARE.contains(&this) {
+                missed.insert((row, hunt.law));
+            }
+        }
     }
+    assert_eq!(missed, BTreeSet::new());
+}
+
+/// Those that are looked for in an ordinary run; a long one looks for all that the fixtures show.
+const HUNTS: [(&str, Law); 5] = [
+    ("claim-no-flag-copy", Law::MlockTakesEffect),
+    ("fix-compound-lock-isolate-inside", Law::LockOrder),
+    ("v2-3of3", Law::AccountExactly),
+    ("v3.9", Law::AccountExactly),
+    ("fix-lru-size-outside", Law::AccountExactly),
+];
+
+#[test]
+fn every_broken_kernel_is_caught_and_what_catches_it_shrinks_to_what_is_written_by_hand() {
+    let fixtures = fixtures();
+    let most = if soak().is_some() { usize::MAX } else { MOST };
+    let mut failures = Vec::new();
+    for hunt in by_kernel(&fixtures) {
+        let now = HUNTS.contains(&(hunt.kernel.as_str(), hunt.law));
+        if !is_asked(&hunt.kernel) || soak().is_none() && !now {
+            continue;
+        }
+        let start = Instant::now();
+        let found = hunt.first(&mut Sweep::of(&hunt.kernel, &fixtures), most);
+        eprintln!("{}", how(&hunt, found.as_ref(), start.elapsed()));
+        let Some(found) = found else {
+            failures.push(format!("{} {}: not found", hunt.name, hunt.law));
+            continue;
+        };
+        let size = size(&found.shrunk, found.shrunk.pages[0]);
+        let known = within_reach(&fixtures, &hunt, &found.shrunk);
+        if known.is_some_and(|known| size > known) {
+            let told = told(&found.shrunk);
+            failures.push(format!(
+                "{} {}: larger than {known:?}\n{told}",
+                hunt.name, hunt.law
+            ));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The size of the smallest of a kernel's fixtures that break a law with no other calls than a scenario
+/// does: a law may break in several ways, and shrinking does not lead from one to the other.
+fn within_reach(
+    fixtures: &[Fixture],
+    hunt: &Hunt,
+    scenario: &Fixture,
+) -> Option<(usize, usize, usize, u16)> {
+    let breaks = |f: &&Fixture| {
+        f.kernel == hunt.kernel && matches!(f.laws.get(&hunt.law), Some(Expected::Violated(_)))
+    };
+    let kinds = |f: &Fixture| -> Vec<Discriminant<Call>> {
+        f.cpus.iter().flatten().map(discriminant).collect()
+    };
+    let have = kinds(scenario);
+    let fits = |f: &&Fixture| {
+        f.memory.mms.len() <= scenario.memory.mms.len()
+            && f.memory.lru_add.is_empty()
+            && kinds(f).iter().all(|kind| have.contains(kind))
+    };
+    let pages = |f: &Fixture| f.pages.iter().copied().min().unwrap_or(2);
+    let known = fixtures.iter().filter(breaks).filter(fits);
+    known.map(|f| size(f, pages(f))).min()
 }

@@ -1,16 +1,17 @@
-//! Scenarios at random: fixtures without expectations.
+//! Scenarios at random: fixtures without expectations, made of the calls and the kinds of regions that
+//! the fixtures of a kernel are made of.
 //!
 //! What is generated is consistent: what starts marked is what somebody has locked; nobody uses an
-//! address space that exits elsewhere; a child of a fork is empty before and its parent's alone.
+//! address space that exits elsewhere; a child of a fork is empty before and its parent's alone; one
+//! call at most uses spare frames.
 //! Numbers too large are taken modulo what there is, and calls that make no sense are left out, so that
 //! whatever a scenario shrinks to is one too: fewer calls, fewer CPUs, fewer mms, fewer pages.
 
-use mlock_impl::kernel::Kernel;
-use mlock_refinement::contract::contract_of;
+use mlock_impl::kernel::{Kernel, Migration};
 use mlock_refinement::fixture::{Call, Fixture, Memory, Mm, MmMemory, Range, Region};
-use mlock_spec::Contract;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 
 /// A call as it is generated: what to do, in which address space, to what, and a second choice.
 type RawCall = (u8, u8, u8, u8);
@@ -18,52 +19,108 @@ type RawCall = (u8, u8, u8, u8);
 type RawMm = (u8, u8);
 
 const MMS: [Mm; 4] = [Mm::A, Mm::B, Mm::C, Mm::D];
+const ALL: Range = Range::Region(0);
+
+/// Calls that are generated for every kernel, the likelier ones several times.
+const CALLS: [Call; 12] = [
+    Call::Split(0),
+    Call::Split(0),
+    Call::Split(0),
+    Call::Munlock(Mm::A, ALL),
+    Call::Munlock(Mm::A, ALL),
+    Call::Munlock(Mm::A, ALL),
+    Call::Mlock(Mm::A, ALL),
+    Call::Mlock(Mm::A, ALL),
+    Call::Mlock(Mm::A, ALL),
+    Call::Munmap(Mm::A, ALL),
+    Call::Exit(Mm::A),
+    Call::Fork(Mm::A, Mm::B),
+];
+
+/// What the scenarios of a kernel are made of.
+#[derive(Clone)]
+pub(crate) struct Vocabulary {
+    kernel: Kernel,
+    /// Calls; what they are about is chosen later.
+    calls: Vec<Call>,
+    memories: Vec<Vec<Region>>,
+    /// Whether pages can start on their way to a list.
+    lru_add: bool,
+}
+
+impl Vocabulary {
+    /// What the fixtures of a kernel are made of, and what all scenarios are.
+    pub(crate) fn of(kernel: &str, fixtures: &[Fixture]) -> Vocabulary {
+        let own = || fixtures.iter().filter(|f| f.kernel == kernel);
+        let mut calls = CALLS.to_vec();
+        for call in own().flat_map(|f| f.cpus.iter().flatten()) {
+            if !calls.iter().any(|c| discriminant(c) == discriminant(call)) {
+                calls.push(*call);
+            }
+        }
+        let has = |region: Region| own().any(|f| f.memory.regions.contains(&region));
+        let mut memories = vec![
+            vec![Region::Thp],
+            vec![Region::Thp, Region::Small(2)],
+            vec![Region::Small(2)],
+            vec![Region::Thp, Region::Thp],
+            vec![Region::HugeZero, Region::Small(2)],
+        ];
+        let more = [
+            (Region::Small(1), vec![Region::Small(1)]),
+            (Region::Table, vec![Region::Table]),
+            (Region::Spare(0), vec![Region::Table, Region::Spare(0)]),
+            (Region::SpareThp(0), vec![Region::Thp, Region::SpareThp(0)]),
+        ];
+        let more = more.into_iter().filter(|(region, _)| has(*region));
+        memories.extend(more.map(|(_, memory)| memory));
+        Vocabulary {
+            kernel: Kernel::named(kernel).unwrap(),
+            calls,
+            memories,
+            lru_add: own().any(|f| !f.memory.lru_add.is_empty()),
+        }
+    }
+}
 
 /// Scenarios for one kernel.
-pub(crate) fn scenarios(kernel: &str) -> impl Strategy<Value = Fixture> + use<> {
-    let kernel = Kernel::named(kernel).unwrap();
-    // Calls that only later kernels have come last.
-    let contract = contract_of(&kernel);
-    let calls = if contract == Contract::ORIGINAL {
-        12u8
-    } else if contract == Contract::V4_5 {
-        13
-    } else {
-        15
-    };
-    let call = (0..calls, 0..3u8, 0..2u8, 0..8u8);
+pub(crate) fn scenarios(vocabulary: &Vocabulary) -> impl Strategy<Value = Fixture> + use<> {
+    let words = vocabulary.clone();
+    let call = (0..words.calls.len() as u8, 0..3u8, 0..2u8, 0..8u8);
     let script = prop::collection::vec(call, 1..=3);
     let mm = (0..8u8, 0..8u8);
     // What comes first shrinks first: with everything locked, a call that locks is one too many.
     let parts = (
         prop::collection::vec(mm, 1..=3),
         0..3u8,
-        0..5u8,
+        0..words.memories.len() as u8,
+        0..3u8,
         prop::collection::vec(script, 1..=3),
     );
-    parts.prop_filter_map("no call makes sense", move |(mms, size, kind, cpus)| {
-        let fixture = fixture(kernel.name, &cpus, &mms, kind, size);
-        (!fixture.cpus.is_empty()).then_some(fixture)
-    })
+    parts.prop_filter_map(
+        "no call makes sense",
+        move |(mms, size, kind, on_way, cpus)| {
+            let regions = &words.memories[usize::from(kind)];
+            let mut memory = memory(regions, &mms);
+            let small = matches!(regions[0], Region::Table | Region::Small(_));
+            if words.lru_add && small && on_way == 0 {
+                memory.lru_add = vec![(0, ALL)];
+            }
+            let fixture = fixture(&words, &cpus, memory, size);
+            (!fixture.cpus.is_empty()).then_some(fixture)
+        },
+    )
 }
 
-fn fixture(kernel: &str, cpus: &[Vec<RawCall>], mms: &[RawMm], kind: u8, size: u8) -> Fixture {
-    let regions = match kind {
-        0 => vec![Region::Thp],
-        1 => vec![Region::Thp, Region::Small(2)],
-        2 => vec![Region::Small(2)],
-        3 => vec![Region::Thp, Region::Thp],
-        _ => vec![Region::HugeZero, Region::Small(2)],
-    };
-    let memory = memory(&regions, mms);
+fn fixture(words: &Vocabulary, cpus: &[Vec<RawCall>], memory: Memory, size: u8) -> Fixture {
     Fixture {
         format: 1,
         claim: "generated".to_owned(),
         source: "generated".to_owned(),
         shows: Vec::new(),
         cures: Vec::new(),
-        kernel: kernel.to_owned(),
-        cpus: calls(cpus, &memory),
+        kernel: words.kernel.name.to_owned(),
+        cpus: calls(words, cpus, &memory),
         memory,
         pages: vec![2 << size],
         reduced: Vec::new(),
@@ -73,10 +130,15 @@ fn fixture(kernel: &str, cpus: &[Vec<RawCall>], mms: &[RawMm], kind: u8, size: u
     }
 }
 
+fn is_spare(region: &Region) -> bool {
+    matches!(region, Region::Spare(_) | Region::SpareThp(_))
+}
+
 fn memory(regions: &[Region], mms: &[RawMm]) -> Memory {
     let mut marked = BTreeSet::new();
+    let own = regions.iter().filter(|r| !is_spare(r)).count();
     let mut of_mm = |&(maps, locked): &RawMm| {
-        let maps: Vec<usize> = (0..regions.len()).filter(|r| maps >> r & 1 == 0).collect();
+        let maps: Vec<usize> = (0..own).filter(|r| maps >> r & 1 == 0).collect();
         let locked = maps.iter().copied().filter(|r| locked >> r & 1 == 0);
         // The huge zero page has no marks.
         let locked: Vec<usize> = locked.filter(|&r| regions[r] != Region::HugeZero).collect();
@@ -96,97 +158,163 @@ fn memory(regions: &[Region], mms: &[RawMm]) -> Memory {
 }
 
 /// The scripts, without calls that make no sense and without CPUs that have none left.
-fn calls(cpus: &[Vec<RawCall>], memory: &Memory) -> Vec<Vec<Call>> {
+fn calls(words: &Vocabulary, cpus: &[Vec<RawCall>], memory: &Memory) -> Vec<Vec<Call>> {
     let raw = cpus
         .iter()
-        .map(|script| script.iter().map(|c| call(*c, memory)));
+        .map(|script| script.iter().map(|c| call(words, *c, memory)));
     let raw: Vec<Vec<Call>> = raw.map(Iterator::collect).collect();
-    let sensible = |cpu: usize, at: usize| {
-        let elsewhere = |mm: Mm| {
-            let others = raw.iter().enumerate().filter(|(other, _)| *other != cpu);
-            others.flat_map(|(_, script)| script).any(|c| uses(c, mm))
-        };
-        let exited = |mm: Mm| raw[cpu][..at].contains(&Call::Exit(mm));
-        let (before, own) = (&raw[cpu][..at], &raw[cpu][at]);
-        let alive = MMS.into_iter().all(|mm| !(uses(own, mm) && exited(mm)));
-        alive
-            && match *own {
-                Call::Exit(mm) => !elsewhere(mm),
-                Call::Fork(parent, child) => {
-                    let empty = memory.mms[child as usize].maps.is_empty();
-                    let fresh = !before.iter().any(|c| uses(c, child));
-                    parent != child && empty && fresh && !elsewhere(child)
-                }
-                Call::Split(region)
-                | Call::SplitPmd(_, region)
-                | Call::Migrate(Range::Region(region)) => memory.regions[region] == Region::Thp,
-                // The machine takes the range of a call for one area, so it should be locked alike.
-                Call::Munlock(mm, Range::Regions(..)) | Call::Munmap(mm, Range::Regions(..)) => {
-                    let mm = &memory.mms[mm as usize];
-                    mm.locked.len() == mm.maps.len()
-                }
-                _ => true,
-            }
+    let mut spares = memory.regions.iter().filter(|r| is_spare(r)).count();
+    let mut kept = |cpu: usize, at: usize| {
+        if !makes_sense(&raw, cpu, at, memory) {
+            return false;
+        }
+        if uses_spares(words.kernel, &raw[cpu][at]) {
+            let left = spares > 0;
+            spares = spares.saturating_sub(1);
+            return left;
+        }
+        true
     };
     let scripts = raw.iter().enumerate().map(|(cpu, script)| {
-        let kept = script
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| sensible(cpu, *at));
-        kept.map(|(_, c)| *c).collect::<Vec<Call>>()
+        let calls = script.iter().enumerate();
+        let calls = calls.filter(|(at, _)| kept(cpu, *at));
+        calls.map(|(_, c)| *c).collect::<Vec<Call>>()
     });
     scripts.filter(|script| !script.is_empty()).collect()
 }
 
-fn call((what, mm, region, part): RawCall, memory: &Memory) -> Call {
+/// Whether a call needs frames of its own to move pages to.
+fn uses_spares(kernel: Kernel, call: &Call) -> bool {
+    match call {
+        Call::Write(..) | Call::Collapse(_) => true,
+        Call::Migrate(_) => kernel.migration() == Migration::Moves,
+        _ => false,
+    }
+}
+
+/// Whether a call makes sense, given all the others.
+fn makes_sense(raw: &[Vec<Call>], cpu: usize, at: usize, memory: &Memory) -> bool {
+    let elsewhere = |mm: Mm| {
+        let others = raw.iter().enumerate().filter(|(other, _)| *other != cpu);
+        others.flat_map(|(_, script)| script).any(|c| uses(c, mm))
+    };
+    let exited = |mm: Mm| raw[cpu][..at].contains(&Call::Exit(mm));
+    let (before, own) = (&raw[cpu][..at], &raw[cpu][at]);
+    let alive = MMS.into_iter().all(|mm| !(uses(own, mm) && exited(mm)));
+    let thp = |region: usize| memory.regions[region] == Region::Thp;
+    let small = |range: Range| {
+        let region = region_of(range).map(|r| memory.regions[r]);
+        matches!(region, Some(Region::Small(_) | Region::Table))
+    };
+    let one_region = |range: Range| region_of(range).is_some();
+    alive
+        && match *own {
+            Call::Exit(mm) => !elsewhere(mm),
+            Call::Fork(parent, child) => {
+                let empty = memory.mms[child as usize].maps.is_empty();
+                let fresh = !before.iter().any(|c| uses(c, child));
+                parent != child && empty && fresh && !elsewhere(child)
+            }
+            Call::Split(region) | Call::SplitPmd(_, region) => thp(region),
+            Call::Migrate(range) => {
+                region_of(range).is_some_and(|r| memory.regions[r] != Region::HugeZero)
+            }
+            // What truncation and reclaim do to huge pages is not modelled in every kernel.
+            Call::Truncate(range) | Call::Reclaim(range) => small(range),
+            Call::ReclaimNonlinear(_, range) => small(range),
+            Call::Collapse(region) => memory.regions[region] == Region::Table,
+            // A driver's page is alone in its region.
+            Call::FreePage(region) => memory.regions[region] == Region::Small(1),
+            Call::Fault(_, range) | Call::Write(_, range) => one_region(range),
+            // The machine takes the range of a call for one area, so it should be locked alike.
+            Call::Munlock(mm, Range::Regions(..)) | Call::Munmap(mm, Range::Regions(..)) => {
+                let mm = &memory.mms[mm as usize];
+                mm.locked.len() == mm.maps.len()
+            }
+            _ => true,
+        }
+}
+
+/// The region that a range is in, if it is in one.
+pub(crate) fn region_of(range: Range) -> Option<usize> {
+    match range {
+        Range::Region(r)
+        | Range::FirstHalf(r)
+        | Range::SecondHalf(r)
+        | Range::FirstPage(r)
+        | Range::LastPage(r) => Some(r),
+        Range::Regions(..) => None,
+    }
+}
+
+fn call(words: &Vocabulary, (what, mm, region, part): RawCall, memory: &Memory) -> Call {
+    let own = memory.regions.iter().filter(|r| !is_spare(r)).count();
     let mm_at = |i: u8| MMS[usize::from(i) % memory.mms.len()];
-    let region = usize::from(region) % memory.regions.len();
+    let region = usize::from(region) % own;
     let range = match part {
         0..=3 => Range::Region(region),
         4 => Range::FirstHalf(region),
         5 => Range::SecondHalf(region),
         6 => Range::FirstPage(region),
-        _ => Range::Regions(0, memory.regions.len() - 1),
+        _ => Range::Regions(0, own - 1),
     };
     let mm = mm_at(mm);
-    match what {
-        0..=2 => Call::Split(region),
-        3..=5 => Call::Munlock(mm, range),
-        6..=8 => Call::Mlock(mm, range),
-        9 => Call::Munmap(mm, range),
-        10 => Call::Exit(mm),
-        11 => Call::Fork(mm, mm_at(part)),
-        12 => Call::SplitPmd(mm, region),
-        _ => Call::Migrate(Range::Region(region)),
-    }
-}
-
-/// Whether a call is among those that are generated.
-pub(crate) fn is_generated(call: &Call) -> bool {
-    matches!(
-        call,
-        Call::Mlock(..)
-            | Call::Munlock(..)
-            | Call::Munmap(..)
-            | Call::Exit(_)
-            | Call::Fork(..)
-            | Call::Split(_)
-            | Call::SplitPmd(..)
-            | Call::Migrate(_)
+    about(
+        words.calls[usize::from(what)],
+        mm,
+        mm_at(part),
+        region,
+        range,
     )
 }
 
-fn uses(call: &Call, mm: Mm) -> bool {
-    match *call {
-        Call::Mlock(a, _)
-        | Call::Munlock(a, _)
-        | Call::Munmap(a, _)
-        | Call::SplitPmd(a, _)
-        | Call::Exit(a) => a == mm,
-        Call::Fork(a, b) => a == mm || b == mm,
-        // The others are not generated.
-        _ => false,
+/// A call of the same kind, about these.
+pub(crate) fn about(call: Call, mm: Mm, other: Mm, region: usize, range: Range) -> Call {
+    match call {
+        Call::Mlock(..) => Call::Mlock(mm, range),
+        Call::Munlock(..) => Call::Munlock(mm, range),
+        Call::Munmap(..) => Call::Munmap(mm, range),
+        Call::Exit(_) => Call::Exit(mm),
+        Call::Fork(..) => Call::Fork(mm, other),
+        Call::Split(_) => Call::Split(region),
+        Call::Fault(..) => Call::Fault(mm, range),
+        Call::Write(..) => Call::Write(mm, range),
+        Call::Reclaim(_) => Call::Reclaim(range),
+        Call::ReclaimNonlinear(..) => Call::ReclaimNonlinear(mm, range),
+        Call::Migrate(_) => Call::Migrate(range),
+        Call::Truncate(_) => Call::Truncate(range),
+        Call::Collapse(_) => Call::Collapse(region),
+        Call::DrainAll => Call::DrainAll,
+        Call::SplitPmd(..) => Call::SplitPmd(mm, region),
+        Call::FreePage(_) => Call::FreePage(region),
+        Call::Drain => Call::Drain,
     }
+}
+
+/// What a call is about: address spaces, a region, a range; as far as it names them.
+pub(crate) fn parts(call: Call) -> (Vec<Mm>, Option<usize>, Option<Range>) {
+    match call {
+        Call::Mlock(mm, range)
+        | Call::Munlock(mm, range)
+        | Call::Munmap(mm, range)
+        | Call::Fault(mm, range)
+        | Call::Write(mm, range)
+        | Call::ReclaimNonlinear(mm, range) => (vec![mm], None, Some(range)),
+        Call::Exit(mm) => (vec![mm], None, None),
+        Call::Fork(parent, child) => (vec![parent, child], None, None),
+        Call::Split(region) | Call::Collapse(region) | Call::FreePage(region) => {
+            (Vec::new(), Some(region), None)
+        }
+        Call::Reclaim(range) | Call::Migrate(range) | Call::Truncate(range) => {
+            (Vec::new(), None, Some(range))
+        }
+        Call::SplitPmd(mm, region) => (vec![mm], Some(region), None),
+        Call::DrainAll | Call::Drain => (Vec::new(), None, None),
+    }
+}
+
+fn uses(call: &Call, mm: Mm) -> bool {
+    parts(*call).0.contains(&mm)
 }
 
 /// How large a scenario is: calls, CPUs, address spaces, pages, compared in this order.

@@ -3,7 +3,8 @@
 //!
 //! What proptest does by numbers this does by meaning, and so goes on where that gets stuck.
 
-use mlock_refinement::fixture::{Call, Fixture, Mm, Range};
+use crate::scenario::{about, parts, region_of};
+use mlock_refinement::fixture::{Call, Fixture, Mm, Range, Region};
 
 /// The smallest scenario that can be reached by leaving out one thing after the other.
 pub(crate) fn shrunk(fixture: &Fixture, happens: impl Fn(&Fixture) -> bool) -> Fixture {
@@ -81,36 +82,31 @@ fn marked(mut fixture: Fixture) -> Fixture {
     fixture
 }
 
-fn region_of(range: Range) -> Option<usize> {
-    match range {
-        Range::Region(r)
-        | Range::FirstHalf(r)
-        | Range::SecondHalf(r)
-        | Range::FirstPage(r)
-        | Range::LastPage(r) => Some(r),
-        Range::Regions(..) => None,
-    }
+/// The same call with what it is about changed; none if that is gone.
+fn mapped(
+    call: Call,
+    mm: impl Fn(Mm) -> Option<Mm>,
+    region: impl Fn(usize) -> Option<usize>,
+    range: impl Fn(Range) -> Option<Range>,
+) -> Option<Call> {
+    let (mms, of_region, of_range) = parts(call);
+    let mms = mms.into_iter().map(mm).collect::<Option<Vec<Mm>>>()?;
+    let first = mms.first().copied().unwrap_or(Mm::A);
+    let second = mms.get(1).copied().unwrap_or(Mm::A);
+    let region = of_region.map_or(Some(0), region)?;
+    let range = of_range.map_or(Some(Range::Region(0)), range)?;
+    Some(about(call, first, second, region, range))
 }
 
 /// The same call for a whole region.
 fn whole(call: Call) -> Call {
-    let whole = |range| Range::Region(region_of(range).unwrap_or(0));
-    match call {
-        Call::Mlock(mm, range) => Call::Mlock(mm, whole(range)),
-        Call::Munlock(mm, range) => Call::Munlock(mm, whole(range)),
-        Call::Munmap(mm, range) => Call::Munmap(mm, whole(range)),
-        call => call,
-    }
+    let whole = |range| Some(Range::Region(region_of(range).unwrap_or(0)));
+    mapped(call, Some, Some, whole).unwrap_or(call)
 }
 
-/// The address space that a call is about.
+/// The first address space that a call is about.
 fn mm_of(call: Call) -> Mm {
-    match call {
-        Call::Mlock(mm, _) | Call::Munlock(mm, _) | Call::Munmap(mm, _) => mm,
-        Call::SplitPmd(mm, _) => mm,
-        Call::Exit(mm) | Call::Fork(mm, _) => mm,
-        _ => Mm::A,
-    }
+    parts(call).0.first().copied().unwrap_or(Mm::A)
 }
 
 /// How simple a call is, the simplest first.
@@ -132,17 +128,7 @@ fn without_mm(fixture: &Fixture, gone: usize) -> Fixture {
     };
     let mut less = fixture.clone();
     less.memory.mms.remove(gone);
-    keep_calls(&mut less, |call| {
-        Some(match call {
-            Call::Mlock(mm, range) => Call::Mlock(moved(mm)?, range),
-            Call::Munlock(mm, range) => Call::Munlock(moved(mm)?, range),
-            Call::Munmap(mm, range) => Call::Munmap(moved(mm)?, range),
-            Call::Exit(mm) => Call::Exit(moved(mm)?),
-            Call::SplitPmd(mm, region) => Call::SplitPmd(moved(mm)?, region),
-            Call::Fork(a, b) => Call::Fork(moved(a)?, moved(b)?),
-            call => call,
-        })
-    });
+    keep_calls(&mut less, |call| mapped(call, moved, Some, Some));
     marked(less)
 }
 
@@ -161,21 +147,23 @@ fn without_region(fixture: &Fixture, gone: usize) -> Fixture {
     };
     let mut less = fixture.clone();
     less.memory.regions.remove(gone);
+    for region in &mut less.memory.regions {
+        match region {
+            // Frames for nobody: there is no such scenario.
+            Region::Spare(home) | Region::SpareThp(home) => {
+                *home = moved(*home).unwrap_or(usize::MAX)
+            }
+            _ => {}
+        }
+    }
+    less.memory
+        .lru_add
+        .retain_mut(|(_, r)| range(*r).map(|moved| *r = moved).is_some());
     for mm in &mut less.memory.mms {
         mm.maps = mm.maps.iter().filter_map(|r| moved(*r)).collect();
         mm.locked = mm.locked.iter().filter_map(|r| range(*r)).collect();
     }
-    keep_calls(&mut less, |call| {
-        Some(match call {
-            Call::Mlock(mm, r) => Call::Mlock(mm, range(r)?),
-            Call::Munlock(mm, r) => Call::Munlock(mm, range(r)?),
-            Call::Munmap(mm, r) => Call::Munmap(mm, range(r)?),
-            Call::Split(r) => Call::Split(moved(r)?),
-            Call::SplitPmd(mm, r) => Call::SplitPmd(mm, moved(r)?),
-            Call::Migrate(r) => Call::Migrate(range(r)?),
-            call => call,
-        })
-    });
+    keep_calls(&mut less, |call| mapped(call, Some, moved, range));
     marked(less)
 }
 

@@ -198,7 +198,13 @@ enum Restored {
 fn for_each_folio(k: &mut Asm<'_>, pages: &Range<u16>, visit: impl FnOnce(&mut Asm<'_>, Reg)) {
     let folio = k.local("folio", RegKind::Page);
     k.set(folio, pages.start);
-    if pages.len() == 1 {
+    let region = k.world().regions[k.world().region_of(pages.start)];
+    // The first page of a region is no tail, nor is what follows on a folio.
+    if pages.start != region.start {
+        let head = rmap::folio_of(k, folio);
+        k.set(folio, head);
+    }
+    if region.len == 1 {
         return visit(k, folio);
     }
     k.while_(folio.get().less_than(pages.end), |k| {
