@@ -132,8 +132,7 @@ fn law_report(law: Law, first: &BTreeMap<Finding, usize>, notes: &Tally) -> LawR
         }
         Law::LockOrder => {
             ways.extend(inversion(first));
-            let on_itself = told(Told::WaitsForItself.finding());
-            ways.extend(on_itself.map(|(finding, depth)| (finding, depth - 1)));
+            ways.extend(told(Told::WaitsForItself.finding()));
         }
         _ => {}
     }

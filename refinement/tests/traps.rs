@@ -124,7 +124,7 @@ fn symmetry_is_not_accepted_and_ignored() {
 
 #[test]
 fn a_counterexample_has_the_actors_that_take_its_steps() {
-    let schedule = shortest(&Counters, &Goal::Step(MET), 4).unwrap();
+    let schedule = shortest(&Counters, &Goal::Told(MET), 4).unwrap();
     let mut state = Counters.initial();
     let mut told = Vec::new();
     for actor in schedule {

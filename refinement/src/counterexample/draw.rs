@@ -8,7 +8,7 @@ use crate::fixture::Concrete;
 use crate::judge::Verdict;
 use crate::search::{Finding, Goal, System, Taken, shortest};
 use crate::system::{Judged, Order, Seen, Told};
-use mlock_impl::machine::{Instr, RegionKind};
+use mlock_impl::machine::{Instr, Kind, LockName, RegionKind};
 use mlock_spec::Law;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -65,7 +65,7 @@ fn other_witness(
         }
         _ => return,
     };
-    let goal = Goal::Step(other.finding());
+    let goal = Goal::Told(other.finding());
     if let Some(schedule) = shortest(system, &goal, report.counts.depth + 1) {
         let _ = writeln!(out, "\nElsewhere, {what}: {}\n", runs(&schedule));
         *out += &heading(concrete);
@@ -294,18 +294,23 @@ fn consequence(out: &mut String, system: &Judged, state: &[u64], broken: &LawRep
     for cpu in 0..system.actors() {
         if let Some(blocker) = system.waits_for(state, cpu)
             && (matches!(broken.broken, Some((Finding::DEADLOCK, _)))
-                || super::waits_for_itself(system, state, cpu))
+                || super::breaks_order(system, state, cpu))
         {
             let by: Vec<String> = machine
                 .state(state)
                 .blockers(blocker.lock, blocker.mode)
                 .map(|other| format!("CPU{other}"))
                 .collect();
+            let spins = |held: &LockName| held.class.kind() == Kind::Spin;
+            let under = machine.state(state).held(cpu).find(spins);
+            let asleep = under.filter(|_| blocker.lock.class.kind() == Kind::Sleeping);
+            let asleep = asleep.map(|held| format!(", and sleeps under {held}"));
             let _ = writeln!(
                 out,
-                "CPU{cpu} waits for {}, held by {}",
+                "CPU{cpu} waits for {}, held by {}{}",
                 blocker.lock,
-                by.join(", ")
+                by.join(", "),
+                asleep.unwrap_or_default()
             );
         }
     }

@@ -55,23 +55,32 @@ pub fn find(system: &Judged, broken: &LawReport) -> Option<Vec<usize>> {
     let (finding, depth) = broken.broken?;
     let deadlocked = |state: &[u64]| is_deadlock(system, state);
     let stuck = |state: &[u64]| is_stuck(system, state);
-    let on_itself =
-        |state: &[u64]| (0..system.actors()).any(|cpu| waits_for_itself(system, state, cpu));
     let goal = match finding {
         Finding::DEADLOCK => Goal::State(&deadlocked),
         Finding::LIVELOCK => Goal::State(&stuck),
-        itself if itself == Told::WaitsForItself.finding() => Goal::State(&on_itself),
-        step => Goal::Step(step),
+        told => Goal::Told(told),
     };
     shortest(system, &goal, depth)
 }
 
-/// Whether a CPU waits for a lock that it holds itself.
-fn waits_for_itself(system: &Judged, state: &[u64], cpu: usize) -> bool {
-    let holds = |lock| system.machine().state(state).holds(cpu, lock).is_some();
-    let blocker = system.waits_for(state, cpu);
-    blocker.is_some_and(|blocker| holds(blocker.lock))
+/// Whether a CPU waits for a lock that it holds itself, or for one that sleeps and holds a spinlock.
+fn breaks_order(system: &Judged, state: &[u64], cpu: usize) -> bool {
+    let (mut next, mut findings) = (Vec::new(), Vec::new());
+    let taken = system.step(
+        state,
+        cpu,
+        &mut next,
+        &mut findings,
+        &mut Default::default(),
+    );
+    taken == Taken::Blocked
+        && findings
+            .iter()
+            .any(|finding| BY_WAITING.iter().any(|told| told.finding() == *finding))
 }
+
+/// What breaks the order of locks by a wait alone.
+const BY_WAITING: [Told; 2] = [Told::Broken(Law::LockOrder), Told::WaitsForItself];
 
 fn is_deadlock(system: &Judged, state: &[u64]) -> bool {
     let mut next = Vec::new();
@@ -138,9 +147,9 @@ impl Replay {
         }
         let at_rest =
             self.law == Law::Progress && (is_deadlock(system, &state) || is_stuck(system, &state));
-        let on_itself = self.law == Law::LockOrder
-            && (0..system.actors()).any(|cpu| waits_for_itself(system, &state, cpu));
-        if broken || at_rest || on_itself {
+        let waiting = self.law == Law::LockOrder
+            && (0..system.actors()).any(|cpu| breaks_order(system, &state, cpu));
+        if broken || at_rest || waiting {
             Replayed::Reproduces
         } else {
             Replayed::Passes

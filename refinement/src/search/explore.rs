@@ -195,6 +195,8 @@ struct Found {
     ends: Vec<Id>,
     transitions: usize,
     findings: Vec<Finding>,
+    /// What actors that wait tell.
+    waiting: Vec<Finding>,
     deadlock: bool,
 }
 
@@ -272,6 +274,9 @@ impl<'s, S: System> Search<'s, S> {
             for finding in walker.findings.drain(..) {
                 self.first.entry(finding).or_insert(1);
             }
+            for finding in walker.waiting.drain(..) {
+                self.first.entry(finding).or_insert(1);
+            }
         }
         if self.options.reduction.symmetry {
             self.system.canonical(&mut state);
@@ -342,6 +347,10 @@ impl<'s, S: System> Search<'s, S> {
     ///
     /// Returns the states that left an actor out and lead to a state that is not deeper.
     fn take_in(&mut self, found: &[Found], next: &mut Row) -> Vec<Id> {
+        // Who waits tells so in the state that it waits in, who moves at the end of the step.
+        for finding in found.iter().flat_map(|one| &one.waiting) {
+            self.first.entry(*finding).or_insert(self.depth);
+        }
         for one in found {
             self.transitions += one.transitions;
             self.ends.extend(&one.ends);
@@ -416,6 +425,7 @@ fn expand<S: System>(
         ends: Vec::new(),
         transitions: 0,
         findings: Vec::new(),
+        waiting: Vec::new(),
         deadlock: false,
     };
     let all = everyone(system.actors());
@@ -433,6 +443,7 @@ fn expand<S: System>(
             }
         }
         found.findings.append(&mut walker.findings);
+        found.waiting.append(&mut walker.waiting);
         let left_out = if set == all || who == Who::Rest {
             0
         } else {
@@ -455,8 +466,10 @@ fn expand<S: System>(
             found.conclude(system, walker, parent as Id, state, &tried);
         }
     }
-    found.findings.sort();
-    found.findings.dedup();
+    for told in [&mut found.findings, &mut found.waiting] {
+        told.sort();
+        told.dedup();
+    }
     found
 }
 

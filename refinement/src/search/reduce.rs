@@ -72,6 +72,8 @@ pub(super) struct Walker<'s, S: System> {
     reduction: Reduction,
     pub(super) notes: S::Notes,
     pub(super) findings: Vec<Finding>,
+    /// What actors told that could not move.
+    pub(super) waiting: Vec<Finding>,
     /// Steps taken so far, fused ones each.
     pub(super) steps: usize,
     spare: Vec<u64>,
@@ -85,6 +87,7 @@ impl<'s, S: System> Walker<'s, S> {
             reduction,
             notes: S::Notes::default(),
             findings: Vec::new(),
+            waiting: Vec::new(),
             steps: 0,
             spare: Vec::new(),
             order: Vec::new(),
@@ -148,8 +151,12 @@ impl<'s, S: System> Walker<'s, S> {
     }
 
     fn step(&mut self, state: &[u64], actor: usize, next: &mut Vec<u64>) -> Taken {
+        let known = self.findings.len();
         let (findings, notes) = (&mut self.findings, &mut self.notes);
         let taken = self.system.step(state, actor, next, findings, notes);
+        if taken == Taken::Blocked {
+            self.waiting.extend(self.findings.drain(known..));
+        }
         self.steps += usize::from(taken == Taken::Moved);
         taken
     }

@@ -121,9 +121,11 @@ fn run<S: System>(
             taken = system.step(&state, actor, &mut next, &mut findings, &mut sample.notes);
             waits |= taken == Taken::Blocked;
             for finding in findings.drain(..) {
+                // Who waits tells so before it moves.
+                let last = (taken != Taken::Blocked).then_some(actor);
                 let met = || Met {
                     run: sample.runs,
-                    schedule: schedule.iter().copied().chain([actor]).collect(),
+                    schedule: schedule.iter().copied().chain(last).collect(),
                 };
                 sample.first.entry(finding).or_insert_with(met);
             }

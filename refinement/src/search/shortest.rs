@@ -11,8 +11,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// What to look for.
 pub enum Goal<'g> {
-    /// A step that tells this.
-    Step(Finding),
+    /// A step that tells this, or a state in which an actor that waits does.
+    Told(Finding),
     /// A state like this.
     State(&'g dyn Fn(&[u64]) -> bool),
 }
@@ -74,7 +74,10 @@ pub fn shortest<S: System>(system: &S, goal: &Goal<'_>, most: usize) -> Option<V
                     parent,
                 };
                 let hit = match goal {
-                    Goal::Step(finding) => findings.contains(finding),
+                    Goal::Told(finding) => {
+                        findings.contains(finding)
+                            || taken == Taken::Moved && waits(system, &next, *finding)
+                    }
                     Goal::State(is) => taken == Taken::Moved && is(&next),
                 };
                 if hit && best.is_none_or(|(b, _)| way < b) {
@@ -99,6 +102,16 @@ pub fn shortest<S: System>(system: &S, goal: &Goal<'_>, most: usize) -> Option<V
         levels.push(level);
     }
     None
+}
+
+/// Whether an actor that waits in a state tells this.
+fn waits<S: System>(system: &S, state: &[u64], finding: Finding) -> bool {
+    let mut notes = S::Notes::default();
+    (0..system.actors()).any(|actor| {
+        let (mut next, mut findings) = (Vec::new(), Vec::new());
+        let taken = system.step(state, actor, &mut next, &mut findings, &mut notes);
+        taken == Taken::Blocked && findings.contains(&finding)
+    })
 }
 
 /// The entries of the next level, ranked by their label sequences.
