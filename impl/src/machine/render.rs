@@ -114,6 +114,11 @@ impl Machine {
     }
 }
 
+/// Whether an expression is the size of a huge page less one.
+fn is_page_mask(expr: &Expr) -> bool {
+    matches!(expr, Expr::Const(mask) if (*mask as u64 + 1).is_power_of_two())
+}
+
 struct Names<'a>(&'a [RegInfo]);
 
 impl Words for Names<'_> {
@@ -128,6 +133,8 @@ impl Words for Names<'_> {
             Expr::Sub(a, b) if **a == Expr::Const(0) => format!("−{}", self.number(b)),
             Expr::Add(a, b) => format!("{} + {}", self.number(a), self.number(b)),
             Expr::Sub(a, b) => format!("{} − {}", self.number(a), self.number(b)),
+            // The same step at any size of huge page.
+            Expr::And(a, b) if is_page_mask(b) => format!("({} & (P − 1))", self.number(a)),
             Expr::And(a, b) => format!("({} & {})", self.number(a), self.number(b)),
             Expr::Not(a) => format!("~{}", self.number(a)),
             Expr::Eq(a, b) => format!("{} == {}", self.number(a), self.number(b)),
