@@ -141,7 +141,8 @@ pub const REASONS: [Reason; 17] = [
     ]),
     reason("a driver's page is on no list, so it does not migrate, and whoever frees it has a reference while it unmaps", &[
         "label/zap_pte_range: *migration entry*A*page*",
-        "label/v*__page_cache_release: folio = page_folio(page)",
+        "label/v5.18/__page_cache_release: folio = page_folio(page)",
+        "label/v6.*__page_cache_release: folio = page_folio(page)",
     ]),
     reason("reclaim marks only what a walk has missed, and a walk of v5.18 misses what is mapped by ptes, which reclaim leaves alone, too", &[
         "label/v5.18/mlock_folio: *folio*",

@@ -114,9 +114,9 @@ impl Machine {
     }
 }
 
-/// Whether an expression is the size of a huge page less one.
+/// Whether an expression is the size of a huge page less one, as which nothing else is used here.
 fn is_page_mask(expr: &Expr) -> bool {
-    matches!(expr, Expr::Const(mask) if (*mask as u64 + 1).is_power_of_two())
+    matches!(expr, Expr::Const(mask @ 1..) if mask & mask.wrapping_add(1) == 0)
 }
 
 struct Names<'a>(&'a [RegInfo]);

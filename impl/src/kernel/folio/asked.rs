@@ -48,7 +48,7 @@ pub(super) struct Asked {
 /// What becomes of a huge page that is to migrate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Migrated {
-    /// It is split first (v4.5).
+    /// It is split first (v4.5 mm/migrate.c `unmap_and_move()`).
     Split,
     /// Huge entries become huge migration entries (616b8371539a, v4.14).
     Whole,
