@@ -22,12 +22,13 @@
 //! * The references that isolation and the mmu gather hold on a page (a page freed by an unmap is
 //!   freed at once instead of at the end of the batch).
 //! * Page contents, writeback and swap. Frames that a fault, a copy or a migration needs are there
-//!   from the start, and mapped by nobody; since v4.5 a migration is one that fails.
-//! * Files: there is no page cache, and truncation is what it does to private copies.
+//!   from the start, and mapped by nobody.
+//! * Files: there is no page cache, and truncation is what it does to private copies. Of a huge page of a
+//!   file what goes with its mappings is modelled, since v4.8.
 //! * Virtual memory areas as objects: `VM_LOCKED` is kept per address, and each region of memory is
 //!   an area of its own with its own `anon_vma`.
-//!   Yet the range of a call is taken for one area: munlock of a range in which some pages have
-//!   `VM_LOCKED` visits all of it, where the kernel leaves out the areas that have not.
+//!   Yet up to v5.17 the range of a call is taken for one area: munlock of a range in which some pages
+//!   have `VM_LOCKED` visits all of it, where the kernel leaves out the areas that have not.
 
 pub mod kernel;
 pub mod machine;

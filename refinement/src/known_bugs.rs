@@ -64,8 +64,6 @@ pub struct KnownBug {
     pub effect: &'static str,
     /// The commit or mail that cured it.
     pub fix: &'static str,
-    /// Why no fixture shows it, if none can.
-    pub not_modelled: Option<&'static str>,
 }
 
 const fn bug(
@@ -79,21 +77,6 @@ const fn bug(
         symptom,
         effect,
         fix,
-        not_modelled: None,
-    }
-}
-
-/// A bug that no fixture shows, and why.
-const fn not_modelled(
-    kernels: &'static str,
-    symptom: &'static str,
-    effect: &'static str,
-    fix: &'static str,
-    why: &'static str,
-) -> KnownBug {
-    KnownBug {
-        not_modelled: Some(why),
-        ..bug(kernels, symptom, effect, fix)
     }
 }
 
@@ -118,11 +101,11 @@ pub const KNOWN_BUGS: [KnownBug; 36] = [
     bug("2.6.28-2.6.37", "copy on write clears the mark while the old page is still mapped", "+1 stranded", "fix race when munlocking pages in do_wp_page() (2.6.38)"),
     bug("2.6.31-rc", "free checks the mark before it clears it", "+1, page lost", "clear first"),
     bug("4.5 as first thought of", "a split gives the mark of a partly munlocked THP to all its pages", "marks wrong, count right", "e90309c9f772: pte-mapped THPs are never mlocked"),
-    not_modelled("4.5-4.9", "munlock skips the rest of a THP that is mapped by ptes", "0, wrong walk", "655548bf6271", "needs a THP that ptes map at another address than its own; here address and page are one number"),
+    bug("4.5-4.9", "munlock skips the rest of a THP that is mapped by ptes", "+1 per page copied from it", "655548bf6271 (v4.10)"),
     bug("4.5-4.10", "munlock reuses the mask of another page", "0, VM_BUG_ON", "thp: fix another corner case of munlock() vs. THPs"),
     bug("4.8-5.13", "munlock of a THP forgets the other lockers", "-P until reclaim", "d9770fcc1c0c (v5.14)"),
     bug("5.14-rc", "an early return keeps the PT lock", "0, hang", "023e1a8dd502 (v5.14)"),
-    not_modelled("4.8-5.17", "a file THP mapped by a pte once can never be mlocked again", "-P", "bd55b0c2d64e (v5.18)", "needs huge pages of files, which no region here is made of"),
+    bug("4.8-5.17", "a file THP mapped by a pte once can never be mlocked again", "-P", "bd55b0c2d64e (v5.18)"),
     bug("from 4.5", "a split that fails leaves the THP without its mark", "-P until reclaim", "none: by design"),
     bug("from 5.18", "mlock_count is lost while a folio is off its list", "-P until reclaim", "none: by design"),
     bug("from 5.18", "a folio is stranded on the unevictable list", "0", "none known"),

@@ -517,9 +517,15 @@ fn call(world: &World, call: &SysCall) -> Call {
             parent: Mm(*parent),
             child: Mm(*child),
         },
-        SysCall::Split(split) | SysCall::SplitPmd(_, split) => {
-            let folio = region(*split);
-            Call::Split { folio }
+        SysCall::SplitPmd(_, split) => Call::Split {
+            folio: region(*split),
+        },
+        SysCall::Split(split) | SysCall::SplitToLarge(split) => {
+            let region = world.regions.get(usize::from(*split));
+            let first = region.map(|r| r.start..r.start + r.folio_pages());
+            Call::Split {
+                folio: first.map(pages).unwrap_or_default(),
+            }
         }
         SysCall::Fault(area) => Call::Fault {
             mm: Mm(area.mm),

@@ -92,7 +92,7 @@ pub fn never_seen(runs: &[Run<'_>]) -> BTreeSet<String> {
 
 /// Why something is never seen.
 #[rustfmt::skip]
-pub const REASONS: [Reason; 17] = [
+pub const REASONS: [Reason; 20] = [
     reason("the judge reads a transition off two states, and none that it can read is ill-formed", &[
         "guard/UnknownActor/refuses", "guard/UnknownMm/refuses", "guard/OutsideMemory/refuses", "guard/CallInFlight/*",
         "guard/NoCall/refuses", "guard/NoPages/refuses", "guard/NotPresent/refuses",
@@ -134,18 +134,28 @@ pub const REASONS: [Reason; 17] = [
         "label/*try_to_migrate_one: pte of B at addr = migration entry",
         "label/*remove_migration_pte: found = migration entry(B, addr)",
         "label/*remove_migration_pte: pte of B at addr restored",
-        "label/*mlock_pte_range: pages = folio_pte_batch(B, addr)",
+        "label/*mlock_pte_range: pages = folio_pte_batch(B, *)",
     ]),
     reason("no scenario cuts a THP that migrates by way of its second mm", &[
         "label/*__split_huge_pmd: split migration entry of B",
     ]),
     reason("a driver's page is on no list, so it does not migrate, and whoever frees it has a reference while it unmaps", &[
         "label/zap_pte_range: *migration entry*A*page*",
-        "label/v5.18/__page_cache_release: folio = page_folio(page)",
-        "label/v6.*__page_cache_release: folio = page_folio(page)",
     ]),
-    reason("reclaim marks only what a walk has missed, and a walk of v5.18 misses what is mapped by ptes, which reclaim leaves alone, too", &[
-        "label/v5.18/mlock_folio: *folio*",
+    reason("a page that takes another's place is on no list and not marked before it is mapped", &[
+        "label/isolate_lru_page: TestClearPageLRU(dst)",
+        "label/lru_add_fn: SetPageUnevictable(dst)", "label/lru_add_fn: mlock_count(dst) = 0",
+    ]),
+    reason("a copy in an area that is not locked is not marked, and who made it maps the old page no more", &[
+        "label/lru_add_fn: SetPageUnevictable(new_page)", "label/lru_add_fn: mlock_count(new_page) = 0",
+        "label/page_mlock_one: found = VM_LOCKED(A, old_page)",
+    ]),
+    reason("of the kernels that ask the reverse map, the fixtures of v4.5 and v5.14 have khugepaged", &[
+        "label/v4.12/page_remove_rmap: mapcount = compound_mapcount(folio)",
+        "label/v5.11/page_remove_rmap: mapcount = compound_mapcount(folio)",
+    ]),
+    reason("a fault finds a huge page of a file, which a pte does not mark", &[
+        "label/folio_add_anon_rmap: found = VM_LOCKED, not VM_IO (B, address)", "label/mlock_folio: *address*",
     ]),
     reason("up to v4.13 a THP is split before it migrates, so that none migrates whole", &[
         "label/v4.*/try_to_migrate_one: pmd of * = migration entry",
@@ -156,7 +166,7 @@ pub const REASONS: [Reason; 17] = [
     reason("the folder of a twin or of a small variant holds what it differs in; the kernel that it is built on takes this step", &[
         "label/claim-*/*", "label/fix-*/*", "label/v2.6.31-rc/*",
         "label/v2.6.37/*", "label/v3.7-rc/*", "label/v3.15/*",
-        "label/v4.4-fix-int/*", "label/v4.5-keeps-mark/*", "label/v4.10/*", "label/v5.14-rc/*",
+        "label/v4.4-fix-int/*", "label/v4.5-keeps-mark/*", "label/v4.8/*", "label/v4.10/*", "label/v5.14-rc/*",
         "label/v5.18-clears-first/*", "label/v5.18-no-marker/*",
     ]),
 ];

@@ -97,6 +97,9 @@ impl State {
 
     fn may_want(&self, mm: Mm, pages: &PageSet, asked: &mut Asked) {
         asked.some(pages);
+        asked.none(pages.difference(&self.present), |pages| Guard::NotPresent {
+            pages,
+        });
         let already = self.wanted_by(mm).map(|wanted| wanted.intersection(pages));
         asked.none(already.unwrap_or_default(), |pages| Guard::AlreadyWanted {
             pages,

@@ -22,7 +22,7 @@ pub enum Transition {
         /// What for.
         call: Call,
     },
-    /// An address space wants further pages: an area was flagged, or pages became mapped in a flagged area.
+    /// An address space wants further pages, which are there: an area was flagged, or pages became mapped in a flagged area.
     Want {
         /// Who acts.
         actor: Actor,

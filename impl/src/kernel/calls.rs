@@ -30,10 +30,13 @@ impl Kernel {
             SysCall::ReclaimNonlinear(area) => reclaim::shrink_nonlinear(k, self, area),
             SysCall::Migrate(pages) => migrate::migrate_pages(k, self, pages),
             SysCall::Truncate(pages) => self.truncate(k, pages),
-            SysCall::Collapse(region) => collapse::collapse_huge_page(k, self, *region),
+            SysCall::Collapse(region) => collapse::collapse(k, self, *region),
             SysCall::DrainAll => lru::drain_all(k, self),
             // Calls of later kernels: these have nothing to do for them.
-            SysCall::SplitPmd(..) | SysCall::FreePage(_) | SysCall::Drain => {}
+            SysCall::SplitToLarge(_)
+            | SysCall::SplitPmd(..)
+            | SysCall::FreePage(_)
+            | SysCall::Drain => {}
         }
     }
 

@@ -13,21 +13,52 @@
 //!
 //! # What this does not model
 //!
-//! Empty ptes, which the kernel fills with zeroes: a table with one is left alone.
+//! * Empty ptes, which the kernel fills with zeroes: a table with one is left alone. So is one with a page
+//!   that others map too, which since v5.8 need not be.
+//! * What is read here is v3.7; the steps that touch a mark are each family's own.
 
 use super::fault::page_add_new_anon_rmap;
+use super::pagevec::OnPage;
 use super::{Kernel, lru, page, rmap};
 use crate::machine::{
     Asm, Batch, Class, Mode, Op, Pagevec, Pmd, Reg, RegKind, Region, Source, read, trylock,
 };
 
 const CITE: &str = "v3.7 mm/huge_memory.c";
-const MM: u8 = 0;
+/// The address space whose pages are collapsed.
+pub(super) const MM: u8 = 0;
 /// The pages that are isolated, each with the reference that isolation takes.
 const ISOLATED: Pagevec = Pagevec::Own(Batch::Putback);
 
+/// What a family of kernels does in its own way.
+#[derive(Clone, Copy)]
+pub(super) struct Ways<'a> {
+    /// `put_page()`.
+    pub(super) put_page: OnPage<'a>,
+    /// `isolate_lru_page()`: leaves 1 in the variable that it returns if the page is isolated.
+    pub(super) isolate: &'a dyn Fn(&mut Asm<'_>, Reg) -> Reg,
+    /// `putback_lru_page()`.
+    pub(super) putback: OnPage<'a>,
+    /// `page_remove_rmap()`, of a page and whether that was its last mapping.
+    pub(super) removed: &'a dyn Fn(&mut Asm<'_>, Reg, Reg),
+    /// `page_add_new_anon_rmap()` of the huge page, and its way to a list.
+    pub(super) added: OnPage<'a>,
+}
+
+/// Collapses a region as the kernels up to v4.4 do.
+pub(super) fn collapse(k: &mut Asm<'_>, kernel: &Kernel, region: u16) {
+    let ways = Ways {
+        put_page: &|k, page| page::put_page(k, kernel, page),
+        isolate: &|k, page| lru::isolate_lru_page(k, page),
+        putback: &|k, page| lru::putback_lru_page(k, page),
+        removed: &|k, page, last| rmap::page_remove_rmap(k, kernel, page, last),
+        added: &|k, head| page_add_new_anon_rmap(k, kernel, MM, head),
+    };
+    collapse_huge_page(k, region, ways);
+}
+
 /// Collapses a region of the first address space into the spare frames for it.
-pub(super) fn collapse_huge_page(k: &mut Asm<'_>, kernel: &Kernel, region: u16) {
+pub(super) fn collapse_huge_page(k: &mut Asm<'_>, region: u16, ways: Ways<'_>) {
     let world = k.world();
     let frames = |i: u16| world.regions.get(usize::from(i)).copied();
     let spare = world.spares_of(region).next();
@@ -52,16 +83,16 @@ pub(super) fn collapse_huge_page(k: &mut Asm<'_>, kernel: &Kernel, region: u16) 
         k.if_else(
             table,
             |k| {
-                let isolated = isolate(k, &old);
+                let isolated = isolate(k, &old, ways);
                 k.if_else(
                     isolated,
                     |k| {
                         k.unlock(Class::AnonVma, old.start);
-                        copy(k, kernel);
+                        copy(k, ways);
                         let head = k.local("new_page", RegKind::Page);
                         k.set(head, new.start);
                         k.lock(Class::PageTable, Mode::Exclusive, ptl);
-                        page_add_new_anon_rmap(k, kernel, MM, head);
+                        (ways.added)(k, head);
                         k.emit(Op::SetPmd(MM, spare, Pmd::Huge));
                         k.unlock(Class::PageTable, ptl);
                     },
@@ -69,8 +100,8 @@ pub(super) fn collapse_huge_page(k: &mut Asm<'_>, kernel: &Kernel, region: u16) 
                         k.lock(Class::PageTable, Mode::Exclusive, ptl);
                         k.emit(Op::SetPmd(MM, region, Pmd::Table));
                         k.unlock(Class::PageTable, ptl);
-                        lru::for_each(k, ISOLATED, release_pte_page);
-                        lru::release_all(k, ISOLATED, &|k, page| page::put_page(k, kernel, page));
+                        lru::for_each(k, ISOLATED, |k, page| release_pte_page(k, page, ways));
+                        lru::release_all(k, ISOLATED, ways.put_page);
                         k.unlock(Class::AnonVma, old.start);
                     },
                 );
@@ -82,7 +113,7 @@ pub(super) fn collapse_huge_page(k: &mut Asm<'_>, kernel: &Kernel, region: u16) 
 }
 
 /// Step 3; leaves 1 if all pages are isolated.
-fn isolate(k: &mut Asm<'_>, old: &Region) -> Reg {
+fn isolate(k: &mut Asm<'_>, old: &Region, ways: Ways<'_>) -> Reg {
     let all = k.local("isolated", RegKind::Flag);
     k.function("__collapse_huge_page_isolate", CITE, |k| {
         let page = k.local("page", RegKind::Page);
@@ -99,7 +130,7 @@ fn isolate(k: &mut Asm<'_>, old: &Region) -> Reg {
                 k.if_(read(Source::HeldElsewhere(page.into())), |k| k.goto(out));
                 let locked = trylock(Class::PageLock, Mode::Exclusive, page);
                 k.if_else(locked, |_| {}, |k| k.goto(out));
-                let isolated = lru::isolate_lru_page(k, page);
+                let isolated = (ways.isolate)(k, page);
                 k.if_(isolated.is(0), |k| {
                     k.unlock(Class::PageLock, page);
                     k.goto(out);
@@ -116,24 +147,24 @@ fn isolate(k: &mut Asm<'_>, old: &Region) -> Reg {
 }
 
 /// Step 4.
-fn copy(k: &mut Asm<'_>, kernel: &Kernel) {
+fn copy(k: &mut Asm<'_>, ways: Ways<'_>) {
     k.function("__collapse_huge_page_copy", CITE, |k| {
         lru::for_each(k, ISOLATED, |k, page| {
             let last = k.local("last", RegKind::Flag);
-            release_pte_page(k, page);
+            release_pte_page(k, page, ways);
             k.lock(Class::PageTable, Mode::Exclusive, u16::from(MM));
             k.emit(Op::ClearPte(MM, page.into(), last));
-            rmap::page_remove_rmap(k, kernel, page, last);
+            (ways.removed)(k, page, last);
             k.unlock(Class::PageTable, u16::from(MM));
-            page::put_page(k, kernel, page);
+            (ways.put_page)(k, page);
             k.emit(Op::VecTake(ISOLATED, page.into()));
-            page::put_page(k, kernel, page);
+            (ways.put_page)(k, page);
         });
     });
 }
 
 /// `release_pte_page()`: back on a list, and unlocked.
-fn release_pte_page(k: &mut Asm<'_>, page: Reg) {
+fn release_pte_page(k: &mut Asm<'_>, page: Reg, ways: Ways<'_>) {
     k.unlock(Class::PageLock, page);
-    lru::putback_lru_page(k, page);
+    (ways.putback)(k, page);
 }

@@ -46,6 +46,8 @@ pub enum SysCall {
     /// A split of the huge page of a region, by somebody who reached it by its page: reclaim,
     /// memory failure, page merging.
     Split(u16),
+    /// A split of the folio at the start of a region into large folios of half a huge page.
+    SplitToLarge(u16),
     /// A page fault in each page of a range that maps nothing yet.
     Fault(Area),
     /// A write to each page of a range, which copies those that others map too.
@@ -82,6 +84,7 @@ impl SysCall {
             SysCall::Exit(_) => "exit()",
             SysCall::Fork(..) => "fork()",
             SysCall::Split(_) => "split_huge_page()",
+            SysCall::SplitToLarge(_) => "split_huge_page_to_order()",
             SysCall::Fault(_) => "page fault",
             SysCall::Write(_) => "write fault",
             SysCall::Reclaim(_) => "shrink_page_list()",
@@ -210,8 +213,20 @@ type MunlockAt = fn(&mut Asm<'_>, &Kernel, &Area, Reg, Reg);
 pub enum Migration {
     /// Pages move to spare frames.
     Moves,
-    /// Pages are unmapped and mapped again where they are, as when a migration fails.
-    Fails,
+    /// Small pages move to spare frames where there are any; otherwise they are mapped again where they
+    /// are, as when a migration fails.
+    MayFail,
+}
+
+/// What large folios a kernel knows besides huge pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LargeFolios {
+    /// None.
+    HugePages,
+    /// Smaller ones, mapped by ptes; a split leaves single pages.
+    Smaller,
+    /// Smaller ones, and splits that leave them (c010d47f107f, v6.9).
+    SplitInto,
 }
 
 /// Emits the body of a call.
@@ -232,6 +247,8 @@ pub struct Kernel {
     /// kernels up to v4.4; others keep their own.
     calls: Calls,
     migration: Migration,
+    large_folios: LargeFolios,
+    huge_files: bool,
     walk: Walk,
     tail_flags: TailFlags,
     munlock_at: MunlockAt,
@@ -249,7 +266,7 @@ pub struct Kernel {
 
 impl Kernel {
     /// Every kernel, in the order of the story.
-    pub const ALL: [Kernel; 50] = [
+    pub const ALL: [Kernel; 51] = [
         v2_6_38::V2_6_31_RC,
         v2_6_38::V2_6_37,
         v2_6_38::KERNEL,
@@ -276,6 +293,7 @@ impl Kernel {
         fixes::SIZE_OUTSIDE,
         folio::V4_5,
         folio::KEEPS_MARK,
+        folio::V4_8,
         folio::V4_10,
         folio::V4_11,
         folio::V4_12,
@@ -310,6 +328,16 @@ impl Kernel {
     /// How far a migration gets in the model of this kernel.
     pub fn migration(&self) -> Migration {
         self.migration
+    }
+
+    /// What large folios the kernel knows besides huge pages.
+    pub fn large_folios(&self) -> LargeFolios {
+        self.large_folios
+    }
+
+    /// Whether there are huge pages of files.
+    pub fn has_huge_files(&self) -> bool {
+        self.huge_files
     }
 
     /// The program of a CPU that makes these calls, one after the other.

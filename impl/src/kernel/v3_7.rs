@@ -26,6 +26,8 @@ pub(super) const KERNEL: Kernel = Kernel {
     source: "8449d21fb49e, b676b293fb48 (v3.7)",
     calls: super::calls::call,
     migration: super::Migration::Moves,
+    large_folios: super::LargeFolios::HugePages,
+    huge_files: false,
     walk: Walk::EveryPage,
     tail_flags: TailFlags::CopyMlocked,
     munlock_at: walk::munlock_found_page,

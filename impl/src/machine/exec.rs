@@ -140,17 +140,19 @@ impl Machine {
         }
         let _fits = layout.nr_mlock.set(&mut next.words, memory.nr_mlock);
         for region in &self.world.regions {
-            let thp = region.kind == RegionKind::Thp;
             let mapped = memory.mms.iter().any(|mm| {
                 mm.maps
                     .iter()
                     .any(|&r| self.world.regions.get(r) == Some(region))
             });
             for page in region.pages() {
-                let tail = thp && page > region.start;
+                let tail = !region.is_head(page);
+                let compound = !tail && region.folio_pages() > 1;
+                let smaller = compound && region.folio_pages() < self.world.thp_pages;
                 layout.tail.set(&mut next.words, page, tail);
                 layout.rides.set(&mut next.words, page, tail);
-                layout.compound.set(&mut next.words, page, thp && !tail);
+                layout.compound.set(&mut next.words, page, compound);
+                layout.folio.smaller.set(&mut next.words, page, smaller);
                 let on_lru = mapped && !tail && region.kind != RegionKind::HugeZero;
                 layout.lru.set(&mut next.words, page, on_lru);
             }
@@ -169,8 +171,8 @@ impl Machine {
         for (mm, of_mm) in memory.mms.iter().enumerate() {
             for &region in &of_mm.maps {
                 let pmd = match self.world.regions[region].kind {
-                    RegionKind::Thp => Pmd::Huge,
-                    RegionKind::Small => Pmd::Table,
+                    RegionKind::Thp | RegionKind::FileThp => Pmd::Huge,
+                    RegionKind::Small | RegionKind::Large => Pmd::Table,
                     RegionKind::HugeZero => Pmd::HugeZero,
                 };
                 next.set_pmd(mm, region, pmd);
@@ -351,7 +353,7 @@ impl<'m> Next<'m> {
                 if layout.mlocked.get(before.words, page(p)) {
                     event = Some(Event::FreedMlocked);
                 }
-                self.free(page(p));
+                self.free(before, page(p));
             }
 
             Op::Load(reg, source) => {
@@ -559,10 +561,7 @@ impl<'m> Next<'m> {
             Source::NrPages(p) if layout.tail.get(before.words, page(p)) => {
                 return Err(Stop::Bug(Bug::SizeOfTail));
             }
-            Source::NrPages(p) if layout.compound.get(before.words, page(p)) => {
-                machine.world.thp_pages.into()
-            }
-            Source::NrPages(_) => 1,
+            Source::NrPages(p) => before.size(page(p)).into(),
             Source::Mapcount(p) => before.mapcount(page(p)),
             Source::Pmd(mm, region) => pmd(*mm, (*region).into()),
             Source::PmdAt(mm, p) => before.pmd_at(*mm, machine.world.address_of(page(p))) as i64,
@@ -604,6 +603,7 @@ impl<'m> Next<'m> {
             Flag::Mlocked => self.machine.layout.mlocked.get(&self.words, page),
             Flag::Lru => self.machine.layout.lru.get(&self.words, page),
             Flag::Unevictable => self.machine.layout.folio.unevictable.get(&self.words, page),
+            Flag::DoubleMap => self.machine.layout.folio.double_map.get(&self.words, page),
         }
     }
 
@@ -615,6 +615,10 @@ impl<'m> Next<'m> {
                 .mlocked
                 .set(&mut self.words, page, value),
             Flag::Lru => self.machine.layout.lru.set(&mut self.words, page, value),
+            Flag::DoubleMap => {
+                let plane = self.machine.layout.folio.double_map;
+                plane.set(&mut self.words, page, value);
+            }
             Flag::Unevictable => {
                 let folio = &self.machine.layout.folio;
                 folio.unevictable.set(&mut self.words, page, value);
@@ -670,21 +674,17 @@ impl<'m> Next<'m> {
         self.hold(cpu, PageHold::Pin, page)
     }
 
-    fn free(&mut self, page: u16) {
-        let machine = self.machine;
-        let layout = &machine.layout;
-        let region = machine.world.regions[machine.world.region_of(page)];
-        let compound =
-            |words: &[u64], q| layout.tail.get(words, q) || layout.compound.get(words, q);
-        let whole = compound(&self.words, page);
-        for q in region.pages() {
-            if q == page || whole && compound(&self.words, q) {
-                layout.free.set(&mut self.words, q, true);
-                for plane in [layout.tail, layout.compound, layout.mlocked] {
-                    plane.set(&mut self.words, q, false);
-                }
-                self.set_flag(Flag::Unevictable, q, false);
+    /// Gives the folio of `page` back.
+    fn free(&mut self, before: State<'_>, page: u16) {
+        let layout = &self.machine.layout;
+        for q in before.folio(page) {
+            layout.free.set(&mut self.words, q, true);
+            let shape = [layout.tail, layout.compound, layout.folio.smaller];
+            let flags = [layout.mlocked, layout.folio.double_map];
+            for plane in shape.into_iter().chain(flags) {
+                plane.set(&mut self.words, q, false);
             }
+            self.set_flag(Flag::Unevictable, q, false);
         }
     }
 

@@ -17,7 +17,7 @@
 use super::layout::{Packer, Plane};
 use super::op::{Expr, Flag, Op, Pc, Program, Reg};
 use super::render::{Words, mm};
-use super::world::{Area, World};
+use super::world::{Area, RegionKind, World};
 use serde::{Deserialize, Serialize};
 
 /// What a batch is to do with a page.
@@ -27,11 +27,32 @@ pub enum Batched {
     Munlock = 0,
     /// Take note of a locker more.
     Mlock = 1,
+    /// Put a new page on the unevictable list, with one locker.
+    New = 2,
 }
 
 impl From<Batched> for Expr {
     fn from(kind: Batched) -> Expr {
         Expr::Const(kind as i64)
+    }
+}
+
+/// The sizes of folio that a split can leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FolioSize {
+    /// One base page.
+    Page,
+    /// [`World::large_pages`].
+    Large,
+}
+
+impl FolioSize {
+    /// In base pages.
+    pub fn pages(self, world: &World) -> u16 {
+        match self {
+            FolioSize::Page => 1,
+            FolioSize::Large => world.large_pages(),
+        }
     }
 }
 
@@ -68,8 +89,11 @@ pub enum FolioOp {
     TryFreezeRefs(Expr, Pc),
     /// Gives a frozen reference count back.
     UnfreezeRefs(Expr),
-    /// Makes a tail of a frozen folio a folio of its own, with the head's flags and a reference.
-    SplitTail(Expr),
+    /// Makes a tail of a frozen folio the head of one of this size, with the old head's flags and a
+    /// reference.
+    SplitTail(Expr, FolioSize),
+    /// The size of a frozen folio's head becomes [`World::large_pages`].
+    Shrink(Expr),
     /// Stores a page's `mlock_count`.
     SetMlockCount(Expr, Expr),
     /// Stores the flags of an area.
@@ -89,7 +113,7 @@ pub enum FolioSource {
     ExtraRefs(Expr),
     /// How many address spaces map a huge page by a huge entry.
     PmdMapcount(Expr),
-    /// Whether ptes map any page of a folio.
+    /// Whether ptes map any page of a folio, or, if it is a file's, ever have.
     MappedByPtes(Expr),
     /// The head of a page's folio.
     Head(Expr),
@@ -101,7 +125,7 @@ pub enum FolioSource {
     LockedUnmarked(u8, Expr),
     /// Whether any address of a range lacks `VM_LOCKED`.
     Unlocked(Area),
-    /// How many ptes from an address on, up to an end, are present and map the same folio.
+    /// How many ptes from that of a page on, up to an end address, are present and map the same folio.
     PteBatch(u8, Expr, u16),
 }
 
@@ -114,7 +138,8 @@ impl FolioOp {
             | FolioOp::ClearEntry(_, e)
             | FolioOp::TryFreezeRefs(e, _)
             | FolioOp::UnfreezeRefs(e)
-            | FolioOp::SplitTail(e)
+            | FolioOp::SplitTail(e, _)
+            | FolioOp::Shrink(e)
             | FolioOp::BatchAdd(e, ..) => vec![e],
             FolioOp::SetMlockCount(a, b) => vec![a, b],
             FolioOp::FreezePmd(..)
@@ -160,7 +185,13 @@ impl FolioOp {
             }
             FolioOp::TryFreezeRefs(p, _) => format!("folio_ref_freeze({})", words.page(p)),
             FolioOp::UnfreezeRefs(p) => format!("folio_ref_unfreeze({})", words.page(p)),
-            FolioOp::SplitTail(p) => format!("{} gets the head's flags", words.page(p)),
+            FolioOp::SplitTail(p, FolioSize::Page) => {
+                format!("{} gets the head's flags", words.page(p))
+            }
+            FolioOp::SplitTail(p, FolioSize::Large) => {
+                format!("{} gets the head's flags, and tails", words.page(p))
+            }
+            FolioOp::Shrink(p) => format!("folio_set_order({}, lower)", words.page(p)),
             FolioOp::SetMlockCount(p, n) => {
                 format!("mlock_count({}) = {}", words.page(p), words.number(n))
             }
@@ -176,6 +207,7 @@ impl FolioOp {
             FolioOp::BatchAdd(p, Batched::Mlock, _) => {
                 format!("batch mlock of {}", words.page(p))
             }
+            FolioOp::BatchAdd(p, Batched::New, _) => format!("batch new {}", words.page(p)),
             FolioOp::BatchAdd(p, Batched::Munlock, _) => {
                 format!("batch munlock of {}", words.page(p))
             }
@@ -227,8 +259,12 @@ impl FolioSource {
 pub(super) struct FolioLayout {
     /// `PG_unevictable`.
     pub(super) unevictable: Plane,
+    /// `PG_double_map`.
+    pub(super) double_map: Plane,
     /// Pages whose reference count is frozen.
     pub(super) frozen: Plane,
+    /// Heads of large folios that are smaller than a huge page.
+    pub(super) smaller: Plane,
     /// Migration ptes, per address space.
     pub(super) migration: Vec<Plane>,
     /// `VM_IO` as mlock's marker, per address space.
@@ -248,6 +284,7 @@ impl FolioLayout {
             }
         };
         let lists = used(&|op| matches!(op, Op::SetFlag(Flag::Unevictable, _)));
+        let double_map = used(&|op| matches!(op, Op::SetFlag(Flag::DoubleMap, _)));
         let frozen = used(&|op| matches!(op, Op::Folio(FolioOp::TryFreezeRefs(..))));
         let migration = used(&|op| {
             let entries =
@@ -256,9 +293,15 @@ impl FolioLayout {
         });
         let marked =
             used(&|op| matches!(op, Op::Folio(FolioOp::SetVmFlags(_, VmFlags::LockedMarked))));
+        let mut smaller = used(&|op| matches!(op, Op::Folio(FolioOp::Shrink(_))));
+        if world.regions.iter().any(|r| r.kind == RegionKind::Large) {
+            smaller = world.pages();
+        }
         FolioLayout {
+            smaller: packer.plane(smaller),
             unevictable: packer.plane(lists),
             mlock_count: [(); 3].map(|()| packer.plane(lists)),
+            double_map: packer.plane(double_map),
             frozen: packer.plane(frozen),
             migration: (0..world.mms).map(|_| packer.plane(migration)).collect(),
             marked: (0..world.mms).map(|_| packer.plane(marked)).collect(),

@@ -2,7 +2,7 @@
 
 use super::dataflow::PageHold;
 use super::exec::{Bug, Next, Ran, Stop};
-use super::folio::{FolioOp, FolioSource, VmFlags};
+use super::folio::{FolioOp, FolioSize, FolioSource, VmFlags};
 use super::op::{Expr, Pc};
 use super::state::State;
 use super::world::Pmd;
@@ -60,11 +60,15 @@ impl<'m> Next<'m> {
                 Ok(())
             }
             FolioOp::UnfreezeRefs(p) => {
-                layout.folio.frozen.set(&mut self.words, page(p), false);
+                self.unfreeze(before, page(p));
                 Ok(())
             }
-            FolioOp::SplitTail(p) => {
-                self.split_tail(before, page(p));
+            FolioOp::SplitTail(p, size) => {
+                self.split_tail(before, page(p), *size);
+                Ok(())
+            }
+            FolioOp::Shrink(p) => {
+                layout.folio.smaller.set(&mut self.words, page(p), true);
                 Ok(())
             }
             FolioOp::SetMlockCount(p, count) => {
@@ -119,19 +123,31 @@ impl<'m> Next<'m> {
         layout.folio.migration[mm].set(&mut self.words, page, migration);
     }
 
-    /// From here on the page speaks for itself.
-    fn split_tail(&mut self, before: State<'m>, page: u16) {
-        let machine = self.machine;
-        let layout = &machine.layout;
-        let head = machine.world.regions[machine.world.region_of(page)].start;
+    fn unfreeze(&mut self, of: State<'_>, page: u16) {
+        for q in of.folio(page) {
+            let frozen = self.machine.layout.folio.frozen;
+            frozen.set(&mut self.words, q, false);
+        }
+    }
+
+    /// From here on the page speaks for itself, and for the tails behind it.
+    fn split_tail(&mut self, before: State<'m>, page: u16, size: FolioSize) {
+        let layout = &self.machine.layout;
+        let head = before.head(page);
         for plane in [layout.mlocked, layout.lru, layout.folio.unevictable] {
             let value = plane.get(before.words, head);
             plane.set(&mut self.words, page, value);
         }
-        for plane in [layout.tail, layout.rides, layout.folio.frozen] {
+        for plane in [layout.tail, layout.rides] {
             plane.set(&mut self.words, page, false);
         }
+        for plane in [layout.compound, layout.folio.smaller] {
+            plane.set(&mut self.words, page, size == FolioSize::Large);
+        }
         layout.split_ref.set(&mut self.words, page, true);
+        for q in page..page + size.pages(&self.machine.world) {
+            layout.folio.frozen.set(&mut self.words, q, false);
+        }
     }
 
     fn drop_first_of_batch(&mut self, cpu: usize) {
@@ -156,7 +172,8 @@ impl<'m> Next<'m> {
             FolioSource::PmdMapcount(_) => before.pmd_mapcount(page),
             FolioSource::MappedByPtes(_) => {
                 let all = before.folio(page).map(|q| before.mapcount(q)).max();
-                (all.unwrap_or(0) > before.pmd_mapcount(page)).into()
+                let now = all.unwrap_or(0) > before.pmd_mapcount(page);
+                (now || layout.folio.double_map.get(before.words, page)).into()
             }
             FolioSource::Head(_) => before.head(page).into(),
             FolioSource::MlockCount(_) => layout.folio.count(before.words, page),
@@ -165,8 +182,9 @@ impl<'m> Next<'m> {
                 .into(),
             FolioSource::LockedUnmarked(mm, _) => {
                 let mm = usize::from(*mm);
-                let locked = layout.vm_locked[mm].get(before.words, page);
-                (locked && !layout.folio.marked[mm].get(before.words, page)).into()
+                let address = machine.world.address_of(page);
+                let locked = layout.vm_locked[mm].get(before.words, address);
+                (locked && !layout.folio.marked[mm].get(before.words, address)).into()
             }
             FolioSource::Unlocked(area) => {
                 let locked = layout.vm_locked[usize::from(area.mm)];
@@ -177,7 +195,8 @@ impl<'m> Next<'m> {
                 let ptes = layout.pte[usize::from(*mm)];
                 let head = before.head(page);
                 let same = |q: &u16| before.head(*q) == head && ptes.get(before.words, *q);
-                (page..*end).take_while(same).count() as i64
+                let left = end.saturating_sub(machine.world.address_of(page));
+                (page..page + left).take_while(same).count() as i64
             }
         }
     }

@@ -229,8 +229,9 @@ impl Access {
                 let folio = regions_around(world, at(p));
                 all.writes(Object::Free, folio.clone());
                 all.writes(Object::Shape, folio.clone());
-                all.writes(Object::Flag(Flag::Mlocked), folio.clone());
-                all.writes(Object::Flag(Flag::Unevictable), folio);
+                for flag in [Flag::Mlocked, Flag::Unevictable, Flag::DoubleMap] {
+                    all.writes(Object::Flag(flag), folio.clone());
+                }
             }
             Op::Load(_, source) | Op::BugOn(_, source, _) => all.loads(world, source, known),
             Op::TestSet(flag, p, _) | Op::TestClear(flag, p, _) | Op::SetFlag(flag, p) => {
@@ -314,8 +315,13 @@ impl Access {
                 self.reads(Object::Refs, pages(world));
                 self.writes(Object::Refs, pages(world));
             }
-            FolioOp::UnfreezeRefs(_) => self.writes(Object::Refs, pages(world)),
-            FolioOp::SplitTail(p) => {
+            FolioOp::UnfreezeRefs(p) => {
+                self.reads(Object::Shape, regions_around(world, at(p)));
+                self.writes(Object::Refs, pages(world));
+            }
+            FolioOp::Shrink(p) => self.writes(Object::Shape, at(p)),
+            FolioOp::SplitTail(p, _) => {
+                self.reads(Object::Shape, regions_around(world, at(p)));
                 for flag in [Flag::Mlocked, Flag::Lru, Flag::Unevictable] {
                     self.reads(Object::Flag(flag), regions_around(world, at(p)));
                     self.writes(Object::Flag(flag), at(p));
@@ -396,8 +402,10 @@ impl Access {
                 self.looks_at_folios(world, at(p));
                 self.reads(Object::Refs, pages(world));
             }
-            FolioSource::PmdMapcount(p) | FolioSource::MappedByPtes(p) => {
+            FolioSource::PmdMapcount(p) => self.looks_at_folios(world, at(p)),
+            FolioSource::MappedByPtes(p) => {
                 self.looks_at_folios(world, at(p));
+                self.reads(Object::Flag(Flag::DoubleMap), at(p));
             }
             FolioSource::Head(p) => self.reads(Object::Shape, regions_around(world, at(p))),
             FolioSource::MlockCount(p) => self.reads(Object::Flag(Flag::Unevictable), at(p)),

@@ -159,6 +159,20 @@ impl Plane {
         self.pages
     }
 
+    /// The last page up to `from` whose bit is not set; page 0 if there is none.
+    pub(super) fn last_clear(self, state: &[u64], from: u16) -> u16 {
+        let mut page = from.min(self.pages.saturating_sub(1));
+        loop {
+            let (word, bit) = self.place(page);
+            let rest = !state[word] << (63 - bit);
+            let run = rest.leading_zeros() as u16;
+            if rest != 0 || u32::from(page) <= bit {
+                return page.saturating_sub(run);
+            }
+            page -= bit as u16 + 1;
+        }
+    }
+
     /// Sets every bit of the plane.
     fn fill(self, state: &mut [u64]) {
         for page in 0..self.pages {
@@ -418,7 +432,7 @@ fn cpu_layout(
     } else {
         0
     };
-    let batch = (0..entries).map(|_| (packer.field(page.clone()), packer.field(0..=1)));
+    let batch = (0..entries).map(|_| (packer.field(page.clone()), packer.field(0..=2)));
     let batch = batch.collect();
     let pc = packer.field(0..=program.code.len() as i64);
     let mut own = vec![0; packer.words()];
@@ -554,9 +568,15 @@ mod tests {
                 .zip(&numbers)
                 .all(|((f, ..), n)| f.get(&state) == *n);
             let as_set = bits.iter().zip(&marks).all(|(plane, marks)| {
-                (0..)
-                    .zip(marks)
-                    .all(|(page, mark)| plane.get(&state, page) == *mark)
+                (0..).zip(marks).all(|(page, mark)| {
+                    let from = usize::from(page);
+                    let next = marks[from..].iter().position(|mark| !mark);
+                    let last = marks[..=from].iter().rposition(|mark| !mark);
+                    plane.get(&state, page) == *mark
+                        && plane.next_clear(&state, page)
+                            == next.map_or(marks.len(), |n| from + n) as u16
+                        && plane.last_clear(&state, page) == last.unwrap_or(0) as u16
+                })
             });
             TestResult::from_bool(same && as_set)
         }

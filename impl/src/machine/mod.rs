@@ -31,7 +31,7 @@ mod world;
 pub use ahead::Ahead;
 pub use asm::{Asm, Cond, Target, page_locked, read, test_clear, test_set, trylock};
 pub use exec::{Blocker, Bug, Event, Machine, Step};
-pub use folio::{Batched, FolioOp, FolioSource, VmFlags};
+pub use folio::{Batched, FolioOp, FolioSize, FolioSource, VmFlags};
 pub use footprint::{Access, Object};
 pub use layout::{Field, Layout, LayoutError, Plane, widest};
 pub use lock::{Class, Kind, LockName, Mode, Scope};

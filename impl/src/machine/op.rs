@@ -250,6 +250,8 @@ pub enum Flag {
     Lru,
     /// `PG_unevictable`: that list is the unevictable one.
     Unevictable,
+    /// `PG_double_map` of a huge page of a file: a pte has mapped it.
+    DoubleMap,
 }
 
 impl Flag {
@@ -259,6 +261,7 @@ impl Flag {
             Flag::Mlocked => "Mlocked",
             Flag::Lru => "LRU",
             Flag::Unevictable => "Unevictable",
+            Flag::DoubleMap => "DoubleMap",
         }
     }
 }

@@ -5,19 +5,16 @@ use super::folio::FolioOp;
 use super::lock::{Class, Mode};
 use super::op::{Expr, Flag, LockRef, Op, Reg, RegInfo, Source};
 use super::pagevec::Pagevec;
-use super::world::{Pmd, RegionKind, World};
+use super::world::{Pmd, Region, RegionKind, World};
 
 /// What drawings call a base page: `head`, `tail 3`, `page 5`; a letter tells huge pages apart.
 pub fn page_name(world: &World, page: u16) -> String {
-    let thps = world
-        .regions
-        .iter()
-        .filter(|r| r.kind == RegionKind::Thp)
-        .count();
+    let huge = |r: &&Region| matches!(r.kind, RegionKind::Thp | RegionKind::FileThp);
+    let thps = world.regions.iter().filter(huge).count();
     let region = world.regions.get(world.region_of(page));
-    match region.filter(|r| r.kind == RegionKind::Thp && r.pages().contains(&page)) {
+    match region.filter(|r| huge(r) && r.pages().contains(&page)) {
         Some(r) => {
-            let which = world.regions.iter().filter(|o| o.kind == RegionKind::Thp);
+            let which = world.regions.iter().filter(huge);
             let ordinal = which.take_while(|o| o.start < r.start).count();
             let of = if thps > 1 {
                 format!(" of THP {ordinal}")
@@ -94,6 +91,7 @@ impl Machine {
             Flag::Mlocked => layout.mlocked.get(state, page(e)),
             Flag::Lru => layout.lru.get(state, page(e)),
             Flag::Unevictable => layout.folio.unevictable.get(state, page(e)),
+            Flag::DoubleMap => layout.folio.double_map.get(state, page(e)),
         };
         match op {
             Op::TestSet(f, e, _) | Op::TestClear(f, e, _) => {

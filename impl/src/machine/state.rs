@@ -7,6 +7,7 @@ use super::lock::{LockName, Mode};
 use super::op::Pc;
 use super::pagevec::Batch;
 use super::world::Pmd;
+use std::ops::Range;
 
 /// A packed state, with the machine it belongs to.
 #[derive(Clone, Copy, Debug)]
@@ -76,17 +77,13 @@ impl<'a> State<'a> {
     }
 
     /// Whether the table of `mm` maps all pages of a range.
-    pub(super) fn maps_all(self, mm: u8, pages: &std::ops::Range<u16>) -> bool {
+    pub(super) fn maps_all(self, mm: u8, pages: &Range<u16>) -> bool {
         self.machine.layout.pte[usize::from(mm)].all(self.words, pages.start, pages.end)
     }
 
     /// The page whose flags stand for `page`.
     pub fn head_of(self, page: u16) -> u16 {
-        let rides = self.machine.layout.rides;
-        (0..=page)
-            .rev()
-            .find(|&p| !rides.get(self.words, p))
-            .unwrap_or(0)
+        self.machine.layout.rides.last_clear(self.words, page)
     }
 
     /// The first page from `page` on that has flags of its own; the number of pages if there is none.
@@ -257,18 +254,26 @@ impl<'a> State<'a> {
         self.mapcount(page) > 0 || self.other_refs(page) > 0 || self.mapped_refs(page) > 0
     }
 
-    /// The pages of the folio of `page`.
-    pub(super) fn folio(self, page: u16) -> impl Iterator<Item = u16> + 'a {
-        let layout = &self.machine.layout;
-        let world = &self.machine.world;
-        let whole = move |q| layout.tail.get(self.words, q) || layout.compound.get(self.words, q);
-        let others = world.regions[world.region_of(page)].pages();
-        others.filter(move |&q| q == page || whole(page) && whole(q))
+    /// The pages of the folio of `page`: a head, and the tails behind it.
+    pub(super) fn folio(self, page: u16) -> Range<u16> {
+        let head = self.head(page);
+        head..self.machine.layout.tail.next_clear(self.words, head + 1)
     }
 
     /// The head of the folio of `page`.
     pub(super) fn head(self, page: u16) -> u16 {
-        self.folio(page).next().unwrap_or(page)
+        self.machine.layout.tail.last_clear(self.words, page)
+    }
+
+    /// What a page's own flags say of its folio's size, in base pages.
+    pub(super) fn size(self, page: u16) -> u16 {
+        let layout = &self.machine.layout;
+        let world = &self.machine.world;
+        match layout.compound.get(self.words, page) {
+            true if layout.folio.smaller.get(self.words, page) => world.large_pages(),
+            true => world.thp_pages,
+            false => 1,
+        }
     }
 
     /// The mappings of any page of the folio of `page`; a huge one counts for each.
@@ -278,21 +283,21 @@ impl<'a> State<'a> {
 
     /// The references on the folio of `page` other than mappings: CPUs, batches, a split.
     pub(super) fn other_refs(self, page: u16) -> i64 {
-        let of_folio = |p: u16| self.folio(page).any(|q| q == p);
+        let folio = self.folio(page);
         let cpus = 0..self.machine.programs.len();
         let pins = cpus
             .clone()
             .flat_map(|cpu| self.held_pages(cpu, PageHold::Pin));
         let batched = cpus.flat_map(|cpu| self.batch(cpu)).map(|(p, _)| p);
-        let held = pins.chain(batched).filter(|&p| of_folio(p)).count() as i64;
+        let held = pins.chain(batched).filter(|p| folio.contains(p)).count() as i64;
         let vectors = self.machine.layout.cpus.iter().flat_map(|cpu| &cpu.batches);
         let in_one = |plane: &Plane| {
-            self.folio(page)
-                .filter(|&q| plane.get(self.words, q))
-                .count()
+            let pages = folio.clone();
+            pages.filter(|&q| plane.get(self.words, q)).count()
         };
         let waiting = vectors.map(|(_, plane)| in_one(plane) as i64).sum::<i64>();
-        held + waiting + i64::from(self.machine.layout.split_ref.get(self.words, page))
+        let split_ref = self.machine.layout.split_ref;
+        held + waiting + i64::from(split_ref.get(self.words, folio.start))
     }
 
     /// The pages that a CPU holds in one way.

@@ -49,6 +49,10 @@ impl Pmd {
 pub enum RegionKind {
     /// One transparent huge page.
     Thp,
+    /// One transparent huge page of a file: its huge entry is not split but cleared.
+    FileThp,
+    /// Two large folios of half a huge page each, mapped by ptes.
+    Large,
     /// Small pages.
     Small,
     /// The huge zero page: addresses without pages of their own.
@@ -74,6 +78,20 @@ pub struct Region {
 }
 
 impl Region {
+    /// Base pages per folio at the start.
+    pub fn folio_pages(&self) -> u16 {
+        match self.kind {
+            RegionKind::Thp | RegionKind::FileThp => self.len,
+            RegionKind::Large => self.len / 2,
+            RegionKind::Small | RegionKind::HugeZero => 1,
+        }
+    }
+
+    /// Whether `page` is the first of a folio at the start.
+    pub fn is_head(&self, page: u16) -> bool {
+        (page - self.start).is_multiple_of(self.folio_pages())
+    }
+
     /// The pages of the region.
     pub fn pages(&self) -> Range<u16> {
         self.start..self.start + self.len
@@ -103,6 +121,16 @@ impl World {
     /// The number of base pages.
     pub fn pages(&self) -> u16 {
         self.regions.last().map_or(0, |r| r.start + r.len)
+    }
+
+    /// Whether the huge pages are files'.
+    pub fn is_of_files(&self) -> bool {
+        self.regions.iter().any(|r| r.kind == RegionKind::FileThp)
+    }
+
+    /// Base pages per large folio that is smaller than a huge page.
+    pub fn large_pages(&self) -> u16 {
+        self.thp_pages / 2
     }
 
     /// The region that holds `page`; the last one, past the end.

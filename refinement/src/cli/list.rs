@@ -79,12 +79,11 @@ impl<'n> Bug<'n> {
         })
     }
 
-    /// As many lines as fixtures; one that says why, if there are none.
+    /// As many lines as fixtures.
     fn lines(&self) -> Vec<Vec<String>> {
         let bug = self.row.bug();
-        let nobody = bug.not_modelled.unwrap_or("(no fixture)");
         let shown = if self.shown.is_empty() {
-            &[nobody][..]
+            &["(no fixture)"][..]
         } else {
             &self.shown
         };

@@ -186,7 +186,9 @@ fn title(name: &str, concrete: &Concrete, law: Law, schedule: &[usize]) -> Strin
         again.replacen("again      ", "again\n  ", 1)
     };
     let _ = writeln!(out, "{again}\n");
-    let _ = writeln!(out, "{{ {} }}\n", initial(concrete));
+    let memory = format!("{{ {} }}", initial(concrete));
+    let lines = lines(&memory, "; ", WIDTH - 1);
+    let _ = writeln!(out, "{}\n", lines.join(";\n  "));
     out
 }
 
@@ -370,6 +372,8 @@ fn initial(concrete: &Concrete) -> String {
         RegionKind::Thp if r.home.is_some() => "a spare THP".to_owned(),
         RegionKind::Small if r.home.is_some() => format!("{} spare pages", r.len),
         RegionKind::Thp => format!("THP of {} pages", r.len),
+        RegionKind::FileThp => format!("a file's THP of {} pages", r.len),
+        RegionKind::Large => format!("2 folios of {} pages", r.folio_pages()),
         RegionKind::Small => format!("{} small pages", r.len),
         RegionKind::HugeZero => "the huge zero page".to_owned(),
     });
@@ -409,20 +413,25 @@ fn runs(schedule: &[usize]) -> String {
 
 /// A sentence below a heading, in lines of the width of a drawing.
 fn wrapped(text: &str) -> String {
+    lines(text, " ", WIDTH - 12)
+        .iter()
+        .fold(String::new(), |all, line| all + "           " + line + "\n")
+}
+
+/// A text in lines of up to a width, broken at what separates its parts.
+fn lines(text: &str, between: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    for part in text.split(between) {
         let used = lines.last().map_or(0, |line| line.chars().count());
         match lines.last_mut() {
-            Some(line) if used + word.chars().count() < WIDTH - 12 => {
-                *line += if line.is_empty() { "" } else { " " };
-                *line += word;
+            Some(line) if used + between.len() + part.chars().count() <= width => {
+                *line += if line.is_empty() { "" } else { between };
+                *line += part;
             }
-            _ => lines.push(word.to_owned()),
+            _ => lines.push(part.to_owned()),
         }
     }
     lines
-        .iter()
-        .fold(String::new(), |all, line| all + "           " + line + "\n")
 }
 
 fn cut(text: &str, width: usize) -> String {

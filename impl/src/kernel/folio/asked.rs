@@ -10,8 +10,8 @@
 //!
 //! # What this does not model
 //!
-//! * Huge pages of files. `PageDoubleMap` of an anonymous page is taken to say what it stands for, that
-//!   ptes map the page too, and no longer than they do.
+//! * `PageDoubleMap` of an anonymous page is taken to say what it stands for, that ptes map the page too,
+//!   and no longer than they do.
 //! * Huge pages that ptes map at other addresses than their own, or beside other pages: addresses and
 //!   pages are numbered alike here.
 
@@ -19,10 +19,11 @@ use super::rmap::Covers;
 use super::{Era, list, unmap};
 use crate::kernel::pagevec::{self, Batching, Locked, PutAside, Stops, Uncounted, Ways};
 use crate::kernel::reclaim::isolate_lru_pages;
+use crate::kernel::rmap::pte_maps;
 use crate::kernel::{lru, v3_7, walk};
 use crate::machine::{
-    Area, Asm, Class, Flag, FolioSource, Mode, Op, Pmd, Reg, RegKind, Source, Target, page_locked,
-    read, test_clear, test_set, trylock,
+    Area, Asm, Class, Flag, FolioSource, Mode, Op, Pmd, Reg, RegKind, Region, RegionKind, Source,
+    Target, page_locked, read, test_clear, test_set, trylock,
 };
 use std::ops::Range;
 
@@ -142,17 +143,19 @@ fn follow_page_mlock(k: &mut Asm<'_>, mm: u8, addr: Reg, mask: Reg) {
             k.if_(pmd.is(Pmd::Migration), |k| wait(k, mm, addr, again));
             k.if_(pmd.is(Pmd::Huge), |k| {
                 k.set(mask, k.world().thp_pages - 1);
-                if_locked(k, mm, addr, |k| mlock_huge(k, addr));
+                let page = walk::page_at(k, mm, addr);
+                if_locked(k, mm, addr, |k| mlock_huge(k, page));
             });
             k.if_(pmd.is(Pmd::Table), |k| {
                 k.if_else(
                     read(Source::PtePresent(mm, addr.into())),
                     |k| {
-                        let large = read(Source::PageCompound(addr.into()));
+                        let page = walk::page_at(k, mm, addr);
+                        let large = read(Source::PageCompound(page.into()));
                         k.if_else(
                             large,
                             |_| {},
-                            |k| if_locked(k, mm, addr, |k| try_mlock(k, addr)),
+                            |k| if_locked(k, mm, addr, |k| try_mlock(k, page)),
                         );
                     },
                     |k| {
@@ -172,16 +175,21 @@ fn if_locked(k: &mut Asm<'_>, mm: u8, addr: Reg, then: impl FnOnce(&mut Asm<'_>)
     k.if_(read(Source::VmLocked(mm, addr.into())), then);
 }
 
-/// A huge entry is the only mapping, or the page is left alone.
-fn mlock_huge(k: &mut Asm<'_>, addr: Reg) {
+/// Huge entries alone map the page, one if it is anonymous, or it is left alone.
+fn mlock_huge(k: &mut Asm<'_>, page: Reg) {
     let head = k.local("page", RegKind::Page);
-    k.set(head, walk::head_of(k, addr));
-    let by_pmds = Source::Folio(FolioSource::PmdMapcount(head.into()));
-    let by_pmds = k.load("compound_mapcount", RegKind::Count, by_pmds);
-    k.if_(by_pmds.is(1), |k| {
+    k.set(head, walk::head_of(k, page));
+    let try_if_not_by_ptes = |k: &mut Asm<'_>| {
         let by_ptes = Source::Folio(FolioSource::MappedByPtes(head.into()));
         k.if_else(read(by_ptes), |_| {}, |k| try_mlock(k, head));
-    });
+    };
+    // Of a file's page there may be any number of huge entries.
+    if k.world().is_of_files() {
+        return try_if_not_by_ptes(k);
+    }
+    let by_pmds = Source::Folio(FolioSource::PmdMapcount(head.into()));
+    let by_pmds = k.load("compound_mapcount", RegKind::Count, by_pmds);
+    k.if_(by_pmds.is(1), try_if_not_by_ptes);
 }
 
 fn try_mlock(k: &mut Asm<'_>, page: Reg) {
@@ -195,9 +203,13 @@ fn try_mlock(k: &mut Asm<'_>, page: Reg) {
 fn wait(k: &mut Asm<'_>, mm: u8, addr: Reg, again: Target) {
     k.unlock(Class::PageTable, u16::from(mm));
     k.function("migration_entry_wait", CITE, |k| {
-        let head = walk::head_of(k, addr);
-        k.lock(Class::PageLock, Mode::Exclusive, head.clone());
-        k.unlock(Class::PageLock, head);
+        let small = |r: &Region| r.kind == RegionKind::Small;
+        let folio = match k.world().regions.iter().all(small) {
+            true => addr.into(),
+            false => walk::head_of(k, addr),
+        };
+        k.lock(Class::PageLock, Mode::Exclusive, folio.clone());
+        k.unlock(Class::PageLock, folio);
     });
     k.goto(again);
 }
@@ -229,12 +241,14 @@ fn munlock_vma_pages_range(k: &mut Asm<'_>, era: &Era, asked: &Asked, area: &Are
         k.set(addr, area.pages.start);
         k.while_(addr.get().less_than(area.pages.end), |k| {
             let found = k.local("found_mask", RegKind::Count);
-            let got = follow_page_get(k, area.mm, addr, found);
+            let (got, page) = follow_page_get(k, area.mm, addr, found);
             k.set(mask, 0);
             if asked.unmarked == Unmarked::OneButTails {
                 k.set(mask, found);
             }
-            k.if_(got, |k| munlock_found(k, era, asked, area, (addr, mask)));
+            k.if_(got, |k| {
+                munlock_found(k, era, asked, area, (addr, page, mask))
+            });
             k.set(addr, addr + 1 + mask);
         });
     });
@@ -242,9 +256,9 @@ fn munlock_vma_pages_range(k: &mut Asm<'_>, era: &Era, asked: &Asked, area: &Are
 
 /// `follow_page(FOLL_GET | FOLL_DUMP)`: a reference on the page that an address maps, a tail perhaps;
 /// nothing for a migration entry. `found` becomes how many pages, less one, the entry maps.
-fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, found: Reg) -> Reg {
+fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, found: Reg) -> (Reg, Reg) {
     let got = k.local("got", RegKind::Flag);
-    k.function("follow_page", CITE, |k| {
+    let page = k.function("follow_page", CITE, |k| {
         k.set(got, 0);
         k.set(found, 0);
         k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
@@ -256,17 +270,25 @@ fn follow_page_get(k: &mut Asm<'_>, mm: u8, addr: Reg, found: Reg) -> Reg {
         k.if_(pmd.is(Pmd::Table), |k| {
             k.if_(read(Source::PtePresent(mm, addr.into())), |k| k.set(got, 1));
         });
-        k.if_(got, |k| k.emit(Op::GetPage(addr.into())));
+        let page = walk::page_at(k, mm, addr);
+        k.if_(got, |k| k.emit(Op::GetPage(page.into())));
         k.unlock(Class::PageTable, u16::from(mm));
+        page
     });
-    got
+    (got, page)
 }
 
 /// What is done to the page that an address maps, of which a reference is held: a huge page is
 /// munlocked by its head alone, small pages in batches.
-fn munlock_found(k: &mut Asm<'_>, era: &Era, asked: &Asked, area: &Area, (addr, mask): (Reg, Reg)) {
+fn munlock_found(
+    k: &mut Asm<'_>,
+    era: &Era,
+    asked: &Asked,
+    area: &Area,
+    (addr, found, mask): (Reg, Reg, Reg),
+) {
     let page = k.local("page", RegKind::Page);
-    k.set(page, addr);
+    k.set(page, found);
     let head = super::rmap::folio_of(k, page);
     k.if_else(
         head.is(page),
@@ -301,7 +323,19 @@ fn munlock_found(k: &mut Asm<'_>, era: &Era, asked: &Asked, area: &Area, (addr, 
     );
 }
 
-/// `munlock_vma_page()`. Held on entry: `mmap_sem` for writing, the page lock.
+/// The end of `wp_page_copy()`: in a locked area the old page is munlocked, if it is marked.
+pub(super) fn munlock_copied(k: &mut Asm<'_>, asked: &Asked, mm: u8, page: Reg) {
+    let mask = k.local("page_mask", RegKind::Count);
+    k.if_(read(Source::VmLocked(mm, page.into())), |k| {
+        k.lock(Class::PageLock, Mode::Exclusive, page);
+        k.if_(read(Source::Flag(Flag::Mlocked, page.into())), |k| {
+            munlock_vma_page(k, asked, page, mask);
+        });
+        k.unlock(Class::PageLock, page);
+    });
+}
+
+/// `munlock_vma_page()`. Held on entry: `mmap_sem`, the page lock.
 fn munlock_vma_page(k: &mut Asm<'_>, asked: &Asked, page: Reg, mask: Reg) {
     k.function("munlock_vma_page", CITE, |k| {
         k.bug_on(page_locked(page), |locked| locked.is(0));
@@ -360,7 +394,11 @@ fn page_mlock_one(k: &mut Asm<'_>, asked: &Asked, mm: u8, page: Reg) {
         k.block(|k, done| {
             k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
             let pmd = k.load("pmd", RegKind::Small, Source::PmdAt(mm, page.into()));
-            k.if_(pmd.is(Pmd::Huge), |k| {
+            let mapped = match k.world().has_spares() {
+                true => walk::page_at(k, mm, page).is(page),
+                false => 1.into(),
+            };
+            k.if_(pmd.is(Pmd::Huge) & mapped, |k| {
                 k.if_(read(Source::VmLocked(mm, page.into())), |k| {
                     match asked.others {
                         Others::Forgotten => {}
@@ -370,7 +408,7 @@ fn page_mlock_one(k: &mut Asm<'_>, asked: &Asked, mm: u8, page: Reg) {
                 });
             });
             k.if_(pmd.is(Pmd::Table), |k| {
-                k.if_(read(Source::PtePresent(mm, page.into())), |k| {
+                k.if_(read(pte_maps(k, mm, page)), |k| {
                     k.if_(read(Source::VmLocked(mm, page.into())), |k| {
                         let large = read(Source::PageCompound(page.into()));
                         k.if_else(
@@ -428,7 +466,12 @@ pub(super) fn added(k: &mut Asm<'_>, mm: u8, page: Reg, covers: Covers) {
             k.if_else(read(by_ptes), |_| {}, mark);
         }
         Covers::PmdForTable | Covers::AllByPtes => {}
-        Covers::OnePte => {
+        Covers::Ptes if k.world().is_of_files() => {
+            let head = super::rmap::folio_of(k, page);
+            k.emit(Op::SetFlag(Flag::DoubleMap, head.into()));
+            clear_page_mlock(k, head);
+        }
+        Covers::Ptes => {
             let large = read(Source::PageCompound(page.into()));
             k.if_else(large, |_| {}, mark);
         }
@@ -455,7 +498,7 @@ fn mark_mapped(k: &mut Asm<'_>, page: Reg) {
 pub(super) fn removed(k: &mut Asm<'_>, page: Reg, covers: Covers) {
     k.function("page_remove_rmap", CITE, |k| {
         let left = match covers {
-            Covers::OnePte => Source::Mapcount(page.into()),
+            Covers::Ptes => Source::Mapcount(page.into()),
             // The split of the entry has seen to the mark.
             Covers::PmdForTable => return,
             Covers::AllByPmd | Covers::AllByPtes => {
@@ -463,7 +506,7 @@ pub(super) fn removed(k: &mut Asm<'_>, page: Reg, covers: Covers) {
             }
         };
         let large = k.load("compound", RegKind::Flag, Source::PageCompound(page.into()));
-        let by_pte = covers == Covers::OnePte;
+        let by_pte = covers == Covers::Ptes;
         k.if_(large.is(i64::from(!by_pte)), |k| {
             let left = k.load("mapcount", RegKind::Count, left);
             k.if_(left.is(0), |k| clear_page_mlock(k, page));

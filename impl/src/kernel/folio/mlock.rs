@@ -38,7 +38,8 @@ pub(super) fn munlock_folio(k: &mut Asm<'_>, era: &Era, folio: Reg) {
     });
 }
 
-fn report(k: &mut Asm<'_>, era: &Era, folio: Reg, what: Batched) {
+/// Adds to the batch, and sees to it if it must be.
+pub(super) fn report(k: &mut Asm<'_>, era: &Era, folio: Reg, what: Batched) {
     let now = k.local("now", RegKind::Flag);
     k.emit(Op::Folio(FolioOp::BatchAdd(folio.into(), what, now)));
     k.if_(now, |k| mlock_folio_batch(k, era));
@@ -65,14 +66,16 @@ fn mlock_folio_batch(k: &mut Asm<'_>, era: &Era) {
         k.set(locked, 0);
         k.while_(i.get().less_than(Expr::BatchLen), |k| {
             k.set(folio, Expr::BatchPage(Box::new(i.get())));
-            k.if_else(
-                Expr::BatchKind(Box::new(i.get())).is(Batched::Mlock),
-                |k| count_mlock(k, folio, locked),
-                |k| match era.munlock {
-                    Munlock::CountsFirst => count_munlock(k, folio, locked),
-                    Munlock::ClearsFirst => clear_and_count_munlock(k, folio, locked),
-                },
-            );
+            let kind = || Expr::BatchKind(Box::new(i.get()));
+            k.if_(kind().is(Batched::Mlock), |k| count_mlock(k, folio, locked));
+            k.if_(kind().is(Batched::Munlock), |k| match era.munlock {
+                Munlock::CountsFirst => count_munlock(k, folio, locked),
+                Munlock::ClearsFirst => clear_and_count_munlock(k, folio, locked),
+            });
+            // New pages come from spare frames.
+            if k.world().has_spares() {
+                k.if_(kind().is(Batched::New), |k| count_new(k, folio, locked));
+            }
             k.set(i, i + 1);
         });
         k.if_(locked, |k| k.unlock(Class::Lru, 0));
@@ -118,6 +121,18 @@ fn count_mlock(k: &mut Asm<'_>, folio: Reg, locked: Reg) {
             );
             k.emit(Op::SetFlag(Flag::Lru, folio.into()));
         });
+    });
+}
+
+/// `__mlock_new_folio()`: nobody has put the page on a list yet.
+fn count_new(k: &mut Asm<'_>, folio: Reg, locked: Reg) {
+    k.function("__mlock_new_folio", CITE, |k| {
+        lru::relock(k, locked);
+        k.if_(marked(folio), |k| {
+            k.emit(Op::SetFlag(Flag::Unevictable, folio.into()));
+            list::set_count(k, folio, 1);
+        });
+        k.emit(Op::SetFlag(Flag::Lru, folio.into()));
     });
 }
 

@@ -14,14 +14,17 @@
 //! # What this does not model
 //!
 //! * `mlock()` ends with `__mm_populate()`, which finds everything present, or waits for it to be.
-//! * Large folios of other sizes than a huge page, and splits into them.
-//! * Transparent huge pages of files, and KSM pages.
+//! * Large folios of more than two sizes in one scenario, and splits that leave several of them.
+//! * Splits, migration and reclaim of huge pages of files; KSM pages.
 //! * A split leaves its tails locked until it has mapped them again; here only the head is locked,
 //!   so whoever goes for a tail's page lock meanwhile gets it.
 
 mod asked;
+mod copy;
+mod fault;
 mod fixes;
 mod list;
+mod migrate;
 mod mlock;
 mod reclaim;
 mod rmap;
@@ -34,7 +37,7 @@ mod v6_7;
 mod walk;
 
 use super::{Kernel, SysCall};
-use crate::machine::{Area, Asm, Class, FolioOp, Mode, Reg, RegKind, Source, VmFlags};
+use crate::machine::{Area, Asm, Class, FolioOp, FolioSize, Mode, Reg, RegKind, Source, VmFlags};
 use std::ops::Range;
 
 pub(super) use fixes::*;
@@ -70,6 +73,17 @@ pub(super) struct Era {
     restored: Restored,
     /// Whose frees look for a mark that is still there.
     freed: Freed,
+    /// How an unmap reports the ptes of a large folio.
+    zap: Zap,
+}
+
+/// How an unmap reports the ptes of a large folio.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Zap {
+    /// Each for itself, so that one mm takes off as many lockers as it has ptes (v5.18).
+    PteByPte,
+    /// All that stand in a row at once (10ebac4f95e7, v6.9).
+    FolioByFolio,
 }
 
 /// Whose frees look for a mark that is still there.
@@ -230,18 +244,19 @@ fn call(k: &mut Asm<'_>, era: &Era, call: &SysCall) {
         SysCall::Munmap(area) => unmap::munmap(k, era, area),
         SysCall::Exit(mm) => unmap::exit_mmap(k, era, *mm),
         SysCall::Fork(parent, child) => unmap::fork(k, *parent, *child),
-        SysCall::Split(region) => split::split(k, era, *region),
+        SysCall::Split(region) => split::split(k, era, *region, FolioSize::Page),
+        SysCall::SplitToLarge(region) => split::split(k, era, *region, FolioSize::Large),
         SysCall::SplitPmd(mm, region) => split_pmd(k, era, *mm, *region),
         SysCall::Reclaim(pages) => reclaim::reclaim(k, era, pages),
-        SysCall::Migrate(pages) => reclaim::migrate(k, era, pages),
+        SysCall::Migrate(pages) => migrate::migrate(k, era, pages),
         SysCall::Truncate(pages) => unmap::truncate(k, era, pages),
         SysCall::FreePage(region) => unmap::free_page(k, era, *region),
         SysCall::Drain | SysCall::DrainAll => mlock::drain_local(k, era),
-        // Calls of earlier kernels: these have nothing to do for them.
-        SysCall::Fault(_)
-        | SysCall::Write(_)
-        | SysCall::ReclaimNonlinear(_)
-        | SysCall::Collapse(_) => {}
+        SysCall::Write(area) => copy::write(k, era, area),
+        SysCall::Fault(area) => fault::fault(k, era, area),
+        SysCall::Collapse(region) => copy::collapse(k, era, *region),
+        // A call of earlier kernels: these have no such areas.
+        SysCall::ReclaimNonlinear(_) => {}
     }
 }
 
@@ -252,17 +267,30 @@ enum Change {
     Munlock,
 }
 
-/// `mlock()` and `munlock()`: the flags of the area, then a walk over what it maps, all under
-/// `mmap_lock` held for writing. An area that is as it should be is left alone.
-/// Source: 6.1 and 6.12 mm/mlock.c `mlock_fixup()`.
-fn change_lock(k: &mut Asm<'_>, era: &Era, area: &Area, change: Change) {
-    let mm = u16::from(area.mm);
+/// `mlock()` and `munlock()`: area by area, which each region is, the flags, then a walk over what it
+/// maps, all under `mmap_lock` held for writing. An area that is as it should be is left alone.
+/// Source: 6.1 and 6.12 mm/mlock.c `apply_vma_lock_flags()`, `mlock_fixup()`.
+fn change_lock(k: &mut Asm<'_>, era: &Era, range: &Area, change: Change) {
+    let mm = u16::from(range.mm);
     k.lock(Class::MmapSem, Mode::Exclusive, mm);
-    k.if_(walk::needs(area, change), |k| {
-        unmap::split_area(k, era, area);
-        walk::mlock_vma_pages_range(k, era, area, change);
-    });
+    for area in areas(k, range) {
+        k.if_(walk::needs(&area, change), |k| {
+            unmap::split_area(k, era, &area);
+            walk::mlock_vma_pages_range(k, era, &area, change);
+        });
+    }
     k.unlock(Class::MmapSem, mm);
+}
+
+/// The part of a range that lies in each region.
+fn areas(k: &Asm<'_>, range: &Area) -> Vec<Area> {
+    let part = |pages: Range<u16>| Area {
+        mm: range.mm,
+        pages: pages.start.max(range.pages.start)..pages.end.min(range.pages.end),
+    };
+    let regions = k.world().regions.iter();
+    let parts = regions.map(|region| part(region.pages()));
+    parts.filter(|area| !area.pages.is_empty()).collect()
 }
 
 /// A split of one huge entry, as `mprotect()` of a part of it makes one: the page stays large.
@@ -294,7 +322,7 @@ const fn kernel_of(
         base: derived,
         source,
         calls,
-        migration: super::Migration::Fails,
+        migration: super::Migration::MayFail,
         ..base
     }
 }

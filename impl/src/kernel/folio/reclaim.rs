@@ -1,22 +1,20 @@
-//! Those who come for a folio by way of the lists: reclaim and migration.
+//! Reclaim: it comes for a folio by way of the lists, and marks what it finds in a locked area.
 //!
-//! Both take a reference, isolate the folio, and put it back in the end; in between its lockers
+//! It takes a reference, isolates the folio, and puts it back in the end; in between its lockers
 //! cannot be counted, and whoever counts gives up.
 //!
 //! # What this does not model
 //!
-//! * Reclaim that gets as far as to unmap anything: what it finds young or locked it puts back.
-//! * Migration that succeeds: a folio that cannot be moved gets its own mappings back.
+//! Reclaim that gets as far as to unmap anything: what it finds young or locked it puts back.
 
-use super::split::{Extent, Huge, remove_migration_ptes, try_to_migrate_one};
-use super::{Era, Lockers, Missed, asked, for_each_folio, list, mlock, split};
-use crate::kernel::walk;
+use super::{Era, Missed, for_each_folio, list, mlock};
 use crate::machine::{
-    Asm, Class, Cond, Flag, FolioSource, Mode, Pmd, Reg, RegKind, Source, read, test_clear, trylock,
+    Asm, Class, Cond, Expr, Flag, FolioSource, Mode, Pmd, Reg, RegKind, Source, read, test_clear,
+    trylock,
 };
 use std::ops::Range;
 
-const CITE: &str = "6.1, 6.12 mm/vmscan.c, mm/rmap.c, mm/migrate.c";
+const CITE: &str = "6.1, 6.12 mm/vmscan.c, mm/rmap.c";
 
 /// `shrink_folio_list()` for the folios of a range that are on an evictable list: asks the mappings,
 /// and marks what an area with `VM_LOCKED` maps.
@@ -85,58 +83,6 @@ fn folio_referenced(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) {
     });
 }
 
-/// `migrate_pages()` for the folios of a range, when they cannot be moved in the end. Between the two
-/// walks nothing but the folio lock is held.
-/// Source: 6.1 and 6.12 mm/migrate.c `__unmap_and_move()`, `remove_migration_ptes()`.
-pub(super) fn migrate(k: &mut Asm<'_>, era: &Era, pages: &Range<u16>) {
-    let region = k.world().region_of(pages.start) as u16;
-    if let Lockers::Asked(asked::Asked {
-        migrated: asked::Migrated::Split,
-        ..
-    }) = &era.lockers
-    {
-        split::split(k, era, region);
-    }
-    for_each_folio(k, pages, |k, folio| {
-        with_isolated(k, era, folio, |k| unmap_and_undo(k, era, region, folio));
-    });
-}
-
-fn unmap_and_undo(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) {
-    let extent = Extent::of(k, region, folio);
-    let rmap = walk::head_of(k, folio);
-    k.function("migrate_folio_unmap", CITE, |k| {
-        k.lock(Class::AnonVma, Mode::Shared, rmap.clone());
-        for mm in 0..k.world().mms {
-            try_to_migrate_one(k, era, mm, extent, Huge::Whole);
-        }
-        k.unlock(Class::AnonVma, rmap.clone());
-    });
-    k.function("migrate_folio_undo_src", CITE, |k| {
-        k.lock(Class::AnonVma, Mode::Shared, rmap.clone());
-        for mm in 0..k.world().mms {
-            remove_migration_ptes(k, era, mm, extent);
-        }
-        k.unlock(Class::AnonVma, rmap);
-    });
-    mlock::drain_local(k, era);
-}
-
-/// Gets hold of a folio, takes it off its list, locks it, and puts it back.
-fn with_isolated(k: &mut Asm<'_>, era: &Era, folio: Reg, body: impl FnOnce(&mut Asm<'_>)) {
-    k.if_(Cond::GetPageUnlessZero(folio.into()), |k| {
-        let isolated = list::isolate(k, era, folio);
-        k.if_(isolated, |k| {
-            k.if_(trylock(Class::PageLock, Mode::Exclusive, folio), |k| {
-                body(k);
-                k.unlock(Class::PageLock, folio);
-            });
-            list::putback(k, era, folio);
-        });
-        list::put(k, era, folio);
-    });
-}
-
 /// `folio_referenced_one()`: leaves 1 in the returned variable if the area has `VM_LOCKED`, in which
 /// case the walk over the mappings ends here.
 fn folio_referenced_one(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16, folio: Reg) -> Reg {
@@ -162,13 +108,14 @@ fn folio_referenced_one(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16, folio: 
         k.if_(pmd.is(Pmd::Table), |k| {
             let mapped = FolioSource::PteBatch(mm, folio.into(), end);
             let mapped = k.load("ptes", RegKind::Count, Source::Folio(mapped));
+            let nr_pages = k.load("nr_pages", RegKind::Count, Source::NrPages(folio.into()));
             k.if_else(
-                read(Source::PageCompound(folio.into())),
+                Expr::from(1).less_than(nr_pages),
                 |k| {
                     if era.missed == Missed::Never {
                         return;
                     }
-                    k.if_(mapped.is(region_of.len), |k| {
+                    k.if_(mapped.is(nr_pages), |k| {
                         locked(k, &|k| {
                             k.set(found, 1);
                             match era.missed {

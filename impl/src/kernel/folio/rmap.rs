@@ -15,8 +15,8 @@ pub(super) enum Covers {
     PmdForTable,
     /// A table of ptes that came at once, so all of it.
     AllByPtes,
-    /// One pte.
-    OnePte,
+    /// One pte, or some that stand in a row.
+    Ptes,
 }
 
 /// The head of a page's folio.
@@ -50,7 +50,7 @@ pub(super) fn added(k: &mut Asm<'_>, era: &Era, mm: u8, page: Reg, covers: Cover
             (Covers::AllByPmd, Added::PmdOrSmall | Added::WholeFolio)
             | (Covers::AllByPtes, Added::WholeFolio) => mlock(k),
             (Covers::AllByPmd | Covers::PmdForTable | Covers::AllByPtes, _) => {}
-            (Covers::OnePte, _) => {
+            (Covers::Ptes, _) => {
                 let large = Source::PageCompound(page.into());
                 k.if_else(read(large), |_| {}, mlock);
             }
@@ -71,7 +71,7 @@ pub(super) fn removed(k: &mut Asm<'_>, era: &Era, mm: u8, page: Reg, covers: Cov
             (Covers::AllByPmd | Covers::PmdForTable | Covers::AllByPtes, _) => {
                 k.if_(locked, |k| mlock::munlock_folio(k, era, page));
             }
-            (Covers::OnePte, ByPtes::Ignored) => {
+            (Covers::Ptes, ByPtes::Ignored) => {
                 let large = Source::PageCompound(page.into());
                 k.if_else(
                     read(large),
@@ -79,7 +79,7 @@ pub(super) fn removed(k: &mut Asm<'_>, era: &Era, mm: u8, page: Reg, covers: Cov
                     |k| k.if_(locked, |k| mlock::munlock_folio(k, era, page)),
                 );
             }
-            (Covers::OnePte, ByPtes::AsAWhole) => {
+            (Covers::Ptes, ByPtes::AsAWhole) => {
                 k.if_(locked, |k| {
                     let folio = folio_of(k, page);
                     mlock::munlock_folio(k, era, folio);

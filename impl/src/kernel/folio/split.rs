@@ -28,54 +28,57 @@
 //! reference go in one step.
 
 use super::rmap::Covers;
-use super::{Added, Era, Frozen, Restored, list, mlock, rmap};
+use super::{Added, Era, Frozen, Restored, list, mlock, rmap, unmap};
+use crate::kernel::rmap::pte_maps;
 use crate::machine::{
-    Asm, Class, Cond, Flag, FolioOp, FolioSource, Mode, Op, Pmd, Reg, RegKind, Source, page_locked,
-    read, test_clear,
+    Asm, Class, Cond, Expr, Flag, FolioOp, FolioSize, FolioSource, Mode, Op, Pmd, Reg, RegKind,
+    RegionKind, Source, page_locked, read, test_clear,
 };
 
 const CITE: &str = "6.1, 6.12 mm/huge_memory.c, mm/rmap.c, mm/migrate.c";
 
-/// A split by somebody who came by way of the page, if the page is still there.
-pub(super) fn split(k: &mut Asm<'_>, era: &Era, region: u16) {
+/// A split into folios of a size, by somebody who came by way of a region's first page, if the page is
+/// still there.
+pub(super) fn split(k: &mut Asm<'_>, era: &Era, region: u16, into: FolioSize) {
     let folio = k.local("folio", RegKind::Page);
     k.set(folio, k.world().regions[usize::from(region)].start);
     k.if_(Cond::GetPageUnlessZero(folio.into()), |k| {
         k.lock(Class::PageLock, Mode::Exclusive, folio);
-        split_huge_page(k, era, region, folio);
+        split_huge_page(k, era, region, folio, into);
         k.unlock(Class::PageLock, folio);
         list::put(k, era, folio);
     });
 }
 
 /// `split_huge_page_to_list()`. Held on entry: the folio lock and a reference.
-fn split_huge_page(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg) {
+fn split_huge_page(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg, into: FolioSize) {
     let start = k.world().regions[usize::from(region)].start;
     k.function("split_huge_page_to_list", CITE, |k| {
         k.bug_on(page_locked(head), |locked| locked.is(0));
         k.lock(Class::AnonVma, Mode::Exclusive, start);
         k.block(|k, done| {
-            let large = read(Source::PageCompound(head.into()));
-            k.if_else(large, |_| {}, |k| k.goto(done));
+            let extent = Extent::of(k, region, head);
+            let part = into.pages(k.world());
+            let enough = extent.first.get() + part;
+            k.if_else(enough.less_than(extent.end), |_| {}, |k| k.goto(done));
             let extra = Source::Folio(FolioSource::ExtraRefs(head.into()));
             k.if_(read(extra), |k| k.goto(done));
-            let extent = Extent::whole(k, region, head);
             for mm in 0..k.world().mms {
                 try_to_migrate_one(k, era, mm, extent, Huge::Split);
             }
             let frozen = k.local("frozen", RegKind::Flag);
             k.set(frozen, 0);
             k.if_(Cond::FreezeRefs(head.into()), |k| {
-                split_frozen(k, era, region, head);
+                split_frozen(k, era, extent, into);
                 k.set(frozen, 1);
             });
             k.if_else(
                 frozen,
                 |k| {
-                    remap_small(k, era, region);
-                    put_tails(k, era, region);
+                    remap_parts(k, era, extent, into);
+                    put_tails(k, era, extent, part);
                 },
-                |k| remap_large(k, era, extent),
+                |k| remap_whole(k, era, extent),
             );
         });
         k.unlock(Class::AnonVma, start);
@@ -83,9 +86,9 @@ fn split_huge_page(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg) {
 }
 
 /// Step 5: nobody has a reference but the splitter, so nobody looks.
-fn split_frozen(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg) {
-    let start = k.world().regions[usize::from(region)].start;
-    let len = k.world().regions[usize::from(region)].len;
+fn split_frozen(k: &mut Asm<'_>, era: &Era, extent: Extent, into: FolioSize) {
+    let head = extent.first;
+    let part = into.pages(k.world());
     k.function("__split_huge_page", CITE, |k| {
         k.lock(Class::Lru, Mode::Exclusive, 0);
         if era.frozen != Frozen::Kept {
@@ -98,52 +101,81 @@ fn split_frozen(k: &mut Asm<'_>, era: &Era, region: u16, head: Reg) {
             });
         }
         let tail = k.local("tail", RegKind::Page);
-        k.set(tail, start + len - 1);
-        k.while_(tail.is(start).is_zero(), |k| {
-            k.emit(Op::Folio(FolioOp::SplitTail(tail.into())));
-            k.set(tail, tail - 1);
+        k.set(tail, extent.end - part);
+        k.while_(tail.is(head).is_zero(), |k| {
+            k.emit(Op::Folio(FolioOp::SplitTail(tail.into(), into)));
+            k.set(tail, tail - part);
         });
-        k.emit(Op::ClearCompound(head.into()));
+        k.emit(match into {
+            FolioSize::Page => Op::ClearCompound(head.into()),
+            FolioSize::Large => Op::Folio(FolioOp::Shrink(head.into())),
+        });
         k.unlock(Class::Lru, 0);
         k.emit(Op::Folio(FolioOp::UnfreezeRefs(head.into())));
     });
 }
 
-/// Step 6 after a split.
-fn remap_small(k: &mut Asm<'_>, era: &Era, region: u16) {
-    let region_of = k.world().regions[usize::from(region)];
+/// Step 6 after a split, folio by folio.
+fn remap_parts(k: &mut Asm<'_>, era: &Era, extent: Extent, into: FolioSize) {
+    let part = into.pages(k.world());
     k.function("remap_page", CITE, |k| {
         let page = k.local("page", RegKind::Page);
-        k.set(page, region_of.start);
-        k.while_(page.get().less_than(region_of.start + region_of.len), |k| {
+        k.set(page, extent.first);
+        k.while_(page.get().less_than(extent.end), |k| {
             for mm in 0..k.world().mms {
-                let ptl = u16::from(mm);
-                k.function("remove_migration_pte", CITE, |k| {
-                    k.lock(Class::PageTable, Mode::Exclusive, ptl);
-                    restore_pte(k, era, mm, page);
-                    k.unlock(Class::PageTable, ptl);
-                });
+                match into {
+                    FolioSize::Page => remove_migration_pte(k, era, mm, page),
+                    FolioSize::Large => {
+                        let folio = Extent::from(k, extent.region, page, part);
+                        remove_migration_ptes(k, era, mm, folio, Target::Same);
+                    }
+                }
             }
             if era.restored == Restored::ClearsUncounted {
                 clear_uncounted(k, page);
             }
-            k.set(page, page + 1);
+            k.set(page, page + part);
         });
+    });
+}
+
+/// The migration entry of one mm for a small page.
+fn remove_migration_pte(k: &mut Asm<'_>, era: &Era, mm: u8, page: Reg) {
+    let ptl = u16::from(mm);
+    k.function("remove_migration_pte", CITE, |k| {
+        k.lock(Class::PageTable, Mode::Exclusive, ptl);
+        restore_pte(k, era, mm, page, Target::Same);
+        k.unlock(Class::PageTable, ptl);
     });
 }
 
 /// Step 6 if the folio could not be split: one walk, table by table. A huge entry that became a table
 /// on the way stays one.
-fn remap_large(k: &mut Asm<'_>, era: &Era, extent: Extent) {
+fn remap_whole(k: &mut Asm<'_>, era: &Era, extent: Extent) {
     k.function("remap_page", CITE, |k| {
         for mm in 0..k.world().mms {
-            remove_migration_ptes(k, era, mm, extent);
+            remove_migration_ptes(k, era, mm, extent, Target::Same);
         }
     });
 }
 
+/// What a migration entry becomes.
+#[derive(Clone, Copy)]
+pub(super) enum Target {
+    /// A mapping of the page that it stands for.
+    Same,
+    /// A mapping of the page that has taken its place.
+    Moved(Reg),
+}
+
 /// The migration entries of one mm for a folio, under one hold of its PT lock.
-pub(super) fn remove_migration_ptes(k: &mut Asm<'_>, era: &Era, mm: u8, extent: Extent) {
+pub(super) fn remove_migration_ptes(
+    k: &mut Asm<'_>,
+    era: &Era,
+    mm: u8,
+    extent: Extent,
+    target: Target,
+) {
     let Extent { region, first, end } = extent;
     k.function("remove_migration_pte", CITE, |k| {
         let addr = k.local("addr", RegKind::Page);
@@ -157,7 +189,7 @@ pub(super) fn remove_migration_ptes(k: &mut Asm<'_>, era: &Era, mm: u8, extent: 
         k.if_(pmd.is(Pmd::Table), |k| {
             k.set(addr, first);
             k.while_(addr.get().less_than(end), |k| {
-                restore_pte(k, era, mm, addr);
+                restore_pte(k, era, mm, addr, target);
                 k.set(addr, addr + 1);
             });
         });
@@ -166,11 +198,24 @@ pub(super) fn remove_migration_ptes(k: &mut Asm<'_>, era: &Era, mm: u8, extent: 
 }
 
 /// One migration entry, if it is still there.
-fn restore_pte(k: &mut Asm<'_>, era: &Era, mm: u8, page: Reg) {
+///
+/// The store that maps another page is two here: for the specification the area lets go of one page
+/// and takes another. Nobody sees what is between them, for the PT lock is held.
+fn restore_pte(k: &mut Asm<'_>, era: &Era, mm: u8, page: Reg, target: Target) {
     let entry = FolioSource::MigrationEntry(mm, page.into());
     k.if_(read(Source::Folio(entry)), |k| {
-        k.emit(Op::Folio(FolioOp::RestorePte(mm, page.into())));
-        rmap::added(k, era, mm, page, Covers::OnePte);
+        let page = match target {
+            Target::Same => {
+                k.emit(Op::Folio(FolioOp::RestorePte(mm, page.into())));
+                page
+            }
+            Target::Moved(page_now) => {
+                k.emit(Op::Folio(FolioOp::ClearEntry(mm, page.into())));
+                k.emit(Op::SetPte(mm, page_now.into()));
+                page_now
+            }
+        };
+        rmap::added(k, era, mm, page, Covers::Ptes);
         if era.restored == Restored::Munlocks {
             k.if_else(
                 read(Source::VmLocked(mm, page.into())),
@@ -200,15 +245,14 @@ fn clear_uncounted(k: &mut Asm<'_>, page: Reg) {
 }
 
 /// Step 7.
-fn put_tails(k: &mut Asm<'_>, era: &Era, region: u16) {
-    let region_of = k.world().regions[usize::from(region)];
+fn put_tails(k: &mut Asm<'_>, era: &Era, extent: Extent, part: u16) {
     let tail = k.local("tail", RegKind::Page);
-    k.set(tail, region_of.start + 1);
-    k.while_(tail.get().less_than(region_of.start + region_of.len), |k| {
+    k.set(tail, extent.first + part);
+    k.while_(tail.get().less_than(extent.end), |k| {
         k.if_(Cond::PutSplitRef(tail.into()), |k| {
             list::release(k, era, tail)
         });
-        k.set(tail, tail + 1);
+        k.set(tail, tail + part);
     });
 }
 
@@ -240,20 +284,22 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// A large folio's: all of its region.
-    fn whole(k: &mut Asm<'_>, region: u16, first: Reg) -> Extent {
-        let whole = k.world().regions[usize::from(region)];
+    /// The first page.
+    pub(super) fn first(self) -> Reg {
+        self.first
+    }
+
+    /// A number of pages from the first on.
+    fn from(k: &mut Asm<'_>, region: u16, first: Reg, pages: impl Into<Expr>) -> Extent {
         let end = k.local("end", RegKind::Page);
-        k.set(end, whole.start + whole.len);
+        k.set(end, first + pages);
         Extent { region, first, end }
     }
 
     /// A folio's that is locked, so that it stays what it is.
     pub(super) fn of(k: &mut Asm<'_>, region: u16, first: Reg) -> Extent {
-        let extent = Extent::whole(k, region, first);
-        let large = read(Source::PageCompound(first.into()));
-        k.if_else(large, |_| {}, |k| k.set(extent.end, first + 1));
-        extent
+        let nr_pages = k.load("nr_pages", RegKind::Count, Source::NrPages(first.into()));
+        Extent::from(k, region, first, nr_pages)
     }
 }
 
@@ -280,9 +326,9 @@ pub(super) fn try_to_migrate_one(k: &mut Asm<'_>, era: &Era, mm: u8, extent: Ext
         });
         k.if_(pmd.is(Pmd::Table), |k| {
             k.while_(addr.get().less_than(end), |k| {
-                k.if_(read(Source::PtePresent(mm, addr.into())), |k| {
+                k.if_(read(pte_maps(k, mm, addr)), |k| {
                     k.emit(Op::Folio(FolioOp::FreezePte(mm, addr.into())));
-                    rmap::removed(k, era, mm, addr, Covers::OnePte);
+                    rmap::removed(k, era, mm, addr, Covers::Ptes);
                     mlock::drain_local(k, era);
                     list::put(k, era, addr);
                 });
@@ -296,16 +342,19 @@ pub(super) fn try_to_migrate_one(k: &mut Asm<'_>, era: &Era, mm: u8, extent: Ext
 /// `split_huge_pmd()`: a table instead of a huge entry, in one mm.
 ///
 /// The ptes that come and the entry that goes are both reported, in this order, if the era reports
-/// ptes that come for a whole folio at once.
+/// ptes that come for a whole folio at once. A file's huge entry just goes, for faults to find the page.
 pub(super) fn split_huge_pmd(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16) {
-    let head = k.world().regions[usize::from(region)].start;
+    let of = k.world().regions[usize::from(region)];
     k.function("__split_huge_pmd", CITE, |k| {
         let folio = k.local("folio", RegKind::Page);
-        k.set(folio, head);
+        k.set(folio, of.start);
         k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
         let pmd = k.load("pmd", RegKind::Small, Source::Pmd(mm, region));
         k.if_(pmd.is(Pmd::Huge), |k| {
             rmap::before_split_pmd(k, era, folio);
+            if of.kind == RegionKind::FileThp {
+                return unmap::zap_huge_pmd(k, era, mm, region, folio);
+            }
             k.emit(Op::FillTable(mm, region));
             if era.added == Added::WholeFolio {
                 rmap::added(k, era, mm, folio, Covers::AllByPtes);

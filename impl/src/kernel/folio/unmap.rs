@@ -1,4 +1,4 @@
-//! `munmap()`, exit and fork since v5.18: nobody munlocks first, mappings that go report themselves.
+//! `munmap()`, exit and fork: since v5.18 nobody munlocks first, and mappings that go report themselves.
 //!
 //! # What this does not model
 //!
@@ -6,11 +6,11 @@
 //! * `exit_mmap()` takes `mmap_lock` for reading, which nobody is left to notice.
 
 use super::rmap::Covers;
-use super::{Era, Freed, Lockers, asked, for_each_folio, list, rmap, set_vm_flags, split};
+use super::{Era, Freed, Lockers, Zap, asked, for_each_folio, list, rmap, set_vm_flags, split};
 use crate::kernel::walk;
 use crate::machine::{
-    Area, Asm, Class, Cond, FolioOp, FolioSource, Mode, Op, Pmd, Reg, RegKind, Source, VmFlags,
-    read,
+    Area, Asm, Class, Cond, Expr, FolioOp, FolioSource, Mode, Op, Pmd, Reg, RegKind, Source,
+    VmFlags, read,
 };
 use std::ops::Range;
 
@@ -32,8 +32,9 @@ pub(super) fn munmap(k: &mut Asm<'_>, era: &Era, area: &Area) {
 /// `exit_mmap()`. Source: 6.1 mm/mmap.c.
 pub(super) fn exit_mmap(k: &mut Asm<'_>, era: &Era, mm: u8) {
     let regions = k.world().regions.clone();
+    let own = regions.iter().filter(|region| region.home.is_none());
     k.function("exit_mmap", CITE, |k| {
-        for pages in regions.iter().map(crate::machine::Region::pages) {
+        for pages in own.map(crate::machine::Region::pages) {
             let area = Area { mm, pages };
             if let Lockers::Asked(asked) = &era.lockers {
                 asked::munlock_before_unmap(k, era, asked, &area);
@@ -51,7 +52,9 @@ pub(super) fn split_area(k: &mut Asm<'_>, era: &Era, area: &Area) {
         let cuts = |at: u16| region.start < at && at < region.start + region.len;
         if cuts(area.pages.start) || cuts(area.pages.end) {
             k.function("vma_adjust_trans_huge", CITE, |k| {
-                split::split_huge_pmd(k, era, area.mm, i as u16);
+                for frames in std::iter::once(i as u16).chain(k.world().spares_of(i as u16)) {
+                    split::split_huge_pmd(k, era, area.mm, frames);
+                }
             });
         }
     }
@@ -74,11 +77,19 @@ fn zap_area(k: &mut Asm<'_>, era: &Era, area: &Area) {
             k.if_(pmd.is(Pmd::Huge), |k| {
                 zap_huge_pmd(k, era, mm, i as u16, addr)
             });
+            for spare in k.world().spares_of(i as u16) {
+                let collapsed = k.load("collapsed", RegKind::Small, Source::Pmd(mm, spare));
+                k.if_(collapsed.is(Pmd::Huge), |k| {
+                    let head = k.local("folio", RegKind::Page);
+                    k.set(head, k.world().regions[usize::from(spare)].start);
+                    zap_huge_pmd(k, era, mm, spare, head);
+                });
+            }
             let gone = pmd.is(Pmd::HugeZero) + pmd.is(Pmd::Migration);
             k.if_(gone, |k| k.emit(Op::SetPmd(mm, i as u16, Pmd::None)));
             k.if_(pmd.is(Pmd::Table), |k| {
                 k.while_(addr.get().less_than(to), |k| {
-                    zap_pte(k, era, mm, addr);
+                    zap_ptes(k, era, mm, addr, to);
                     k.set(addr, addr + 1);
                 });
             });
@@ -87,7 +98,7 @@ fn zap_area(k: &mut Asm<'_>, era: &Era, area: &Area) {
     }
 }
 
-fn zap_huge_pmd(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16, head: Reg) {
+pub(super) fn zap_huge_pmd(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16, head: Reg) {
     k.function("zap_huge_pmd", CITE, |k| {
         let last = k.local("last", RegKind::Flag);
         k.emit(Op::ClearHugePmd(mm, region, last));
@@ -96,24 +107,62 @@ fn zap_huge_pmd(k: &mut Asm<'_>, era: &Era, mm: u8, region: u16, head: Reg) {
     });
 }
 
+/// What stands at an address: a pte and those behind it for the same folio, up to an end, if they go
+/// together; or a migration entry. Leaves the address at the last that is gone.
+fn zap_ptes(k: &mut Asm<'_>, era: &Era, mm: u8, addr: Reg, to: u16) {
+    // Where pages change places ptes go one by one here.
+    let zap = match k.world().has_spares() {
+        true => Zap::PteByPte,
+        false => era.zap,
+    };
+    k.function("zap_pte_range", CITE, |k| match zap {
+        Zap::PteByPte => zap_pte(k, era, mm, addr),
+        Zap::FolioByFolio => {
+            let batch = FolioSource::PteBatch(mm, addr.into(), to);
+            let left = k.load("nr", RegKind::Count, Source::Folio(batch));
+            k.if_else(
+                left,
+                |k| {
+                    k.while_(Expr::from(1).less_than(left), |k| {
+                        clear_pte(k, mm, addr);
+                        list::put(k, era, addr);
+                        k.set(addr, addr + 1);
+                        k.set(left, left - 1);
+                    });
+                    clear_pte(k, mm, addr);
+                    rmap::removed(k, era, mm, addr, Covers::Ptes);
+                    list::put(k, era, addr);
+                },
+                |k| zap_entry(k, mm, addr),
+            );
+        }
+    });
+}
+
 /// One pte, or the migration entry in its place.
 fn zap_pte(k: &mut Asm<'_>, era: &Era, mm: u8, addr: Reg) {
-    k.function("zap_pte_range", CITE, |k| {
-        k.if_else(
-            read(Source::PtePresent(mm, addr.into())),
-            |k| {
-                let last = k.local("last", RegKind::Flag);
-                k.emit(Op::ClearPte(mm, addr.into(), last));
-                rmap::removed(k, era, mm, addr, Covers::OnePte);
-                list::put(k, era, addr);
-            },
-            |k| {
-                let entry = FolioSource::MigrationEntry(mm, addr.into());
-                k.if_(read(Source::Folio(entry)), |k| {
-                    k.emit(Op::Folio(FolioOp::ClearEntry(mm, addr.into())));
-                });
-            },
-        );
+    k.if_else(
+        read(Source::PtePresent(mm, addr.into())),
+        |k| {
+            let page = walk::page_at(k, mm, addr);
+            clear_pte(k, mm, page);
+            rmap::removed(k, era, mm, page, Covers::Ptes);
+            list::put(k, era, page);
+        },
+        |k| zap_entry(k, mm, addr),
+    );
+}
+
+fn clear_pte(k: &mut Asm<'_>, mm: u8, addr: Reg) {
+    let last = k.local("last", RegKind::Flag);
+    k.emit(Op::ClearPte(mm, addr.into(), last));
+}
+
+/// The migration entry for an address, if there is one.
+fn zap_entry(k: &mut Asm<'_>, mm: u8, addr: Reg) {
+    let entry = FolioSource::MigrationEntry(mm, addr.into());
+    k.if_(read(Source::Folio(entry)), |k| {
+        k.emit(Op::Folio(FolioOp::ClearEntry(mm, addr.into())));
     });
 }
 
@@ -150,7 +199,7 @@ fn unmap_everywhere(k: &mut Asm<'_>, era: &Era, page: Reg, put: impl FnOnce(&mut
         k.lock(Class::AnonVma, Mode::Shared, start.clone());
         for mm in 0..k.world().mms {
             k.lock(Class::PageTable, Mode::Exclusive, u16::from(mm));
-            zap_pte(k, era, mm, page);
+            k.function("zap_pte_range", CITE, |k| zap_pte(k, era, mm, page));
             k.unlock(Class::PageTable, u16::from(mm));
         }
         k.unlock(Class::AnonVma, start);
@@ -166,10 +215,12 @@ fn unmap_everywhere(k: &mut Asm<'_>, era: &Era, page: Reg, put: impl FnOnce(&mut
 pub(super) fn fork(k: &mut Asm<'_>, parent: u8, child: u8) {
     k.lock(Class::MmapSem, Mode::Exclusive, u16::from(parent));
     for (i, region) in k.world().regions.clone().into_iter().enumerate() {
-        k.function("anon_vma_fork", CITE, |k| {
-            k.lock(Class::AnonVma, Mode::Exclusive, region.start);
-            k.unlock(Class::AnonVma, region.start);
-        });
+        if region.home.is_none() {
+            k.function("anon_vma_fork", CITE, |k| {
+                k.lock(Class::AnonVma, Mode::Exclusive, region.start);
+                k.unlock(Class::AnonVma, region.start);
+            });
+        }
         k.function("copy_page_range", CITE, |k| {
             k.lock(Class::PageTable, Mode::Exclusive, u16::from(child));
             k.lock(Class::PageTable, Mode::Exclusive, u16::from(parent));

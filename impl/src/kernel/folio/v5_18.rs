@@ -2,9 +2,9 @@
 
 use super::{
     Added, ByPtes, Entry, Era, Freed, Frozen, Guard, Lockers, Marker, Missed, Munlock, Restored,
-    kernel_of,
+    Zap, kernel_of,
 };
-use crate::kernel::{Kernel, v3_14};
+use crate::kernel::{Kernel, LargeFolios, v3_14};
 
 pub(super) const ERA: Era = Era {
     lockers: Lockers::Counted,
@@ -19,19 +19,24 @@ pub(super) const ERA: Era = Era {
     frozen: Frozen::Kept,
     restored: Restored::Nothing,
     freed: Freed::Released,
+    zap: Zap::PteByPte,
 };
 
 /// v5.18.
-pub(crate) const KERNEL: Kernel = kernel_of(
-    v3_14::KERNEL,
-    |k, _, call| super::call(k, &ERA, call),
-    [
-        "v5.18",
-        "lockers are counted; mlock, munlock and the reverse map report to per-CPU batches",
-        "cea86fe246b6, b109b87050df, 07ca76067308, 34b6792380ce, 2fbb0c10d1e8 (v5.18)",
-    ],
-    None,
-);
+pub(crate) const KERNEL: Kernel = Kernel {
+    large_folios: LargeFolios::Smaller,
+    huge_files: true,
+    ..kernel_of(
+        v3_14::KERNEL,
+        |k, _, call| super::call(k, &ERA, call),
+        [
+            "v5.18",
+            "lockers are counted; mlock, munlock and the reverse map report to per-CPU batches",
+            "cea86fe246b6, b109b87050df, 07ca76067308, 34b6792380ce, 2fbb0c10d1e8 (v5.18)",
+        ],
+        None,
+    )
+};
 
 /// v5.18 without the marker that keeps the reverse map out while mlock walks.
 pub(crate) const NO_MARKER: Kernel = kernel_of(

@@ -8,9 +8,10 @@
 //! Source: 6.1 and 6.12 mm/mlock.c `mlock_vma_pages_range()`, `mlock_pte_range()`.
 
 use super::{ByPtes, Change, Entry, Era, Guard, Marker, mlock, rmap, set_vm_flags};
+use crate::kernel::walk::page_at;
 use crate::machine::{
-    Area, Asm, Class, Cond, Flag, FolioSource, Mode, Pmd, Reg, RegKind, Source, Target, VmFlags,
-    read,
+    Area, Asm, Class, Cond, Expr, Flag, FolioSource, Mode, Pmd, Reg, RegKind, RegionKind, Source,
+    Target, VmFlags, read,
 };
 
 const CITE: &str = "6.1, 6.12 mm/mlock.c";
@@ -127,6 +128,14 @@ fn mlock_pte_range(k: &mut Asm<'_>, era: &Era, part: &Part, change: Change, roun
             at_entry(k, era, part, addr, change, again);
         });
         k.if_(pmd.is(Pmd::Huge), |k| treat(k, era, addr, change, round));
+        for spare in k.world().spares_of(part.region) {
+            let collapsed = k.load("collapsed", RegKind::Small, Source::Pmd(part.mm, spare));
+            k.if_(collapsed.is(Pmd::Huge), |k| {
+                let head = k.local("folio", RegKind::Page);
+                k.set(head, k.world().regions[usize::from(spare)].start);
+                treat(k, era, head, change, round);
+            });
+        }
         k.if_(pmd.is(Pmd::Table), |k| {
             k.while_(addr.get().less_than(part.to), |k| {
                 let step = k.local("step", RegKind::Count);
@@ -173,28 +182,30 @@ fn at_pte(
     step: Reg,
     (change, round): (Change, Round),
 ) {
+    let page = page_at(k, part.mm, addr);
     k.if_else(
-        read(Source::PageCompound(addr.into())),
+        read(Source::PageCompound(page.into())),
         |k| {
             if era.by_ptes == ByPtes::Ignored {
                 return;
             }
-            let folio = rmap::folio_of(k, addr);
-            let batch = FolioSource::PteBatch(part.mm, addr.into(), part.to);
+            let folio = rmap::folio_of(k, page);
+            let batch = FolioSource::PteBatch(part.mm, page.into(), part.to);
             let mapped = k.load("pages", RegKind::Count, Source::Folio(batch));
             k.set(step, mapped);
             match change {
                 Change::Munlock => treat(k, era, folio, change, round),
                 // mlock_folio only what the walk covers and the area maps as a whole.
                 Change::Mlock => {
-                    let nr_pages = k.world().regions[usize::from(part.region)].len;
+                    let nr_pages = Source::NrPages(folio.into());
+                    let nr_pages = k.load("nr_pages", RegKind::Count, nr_pages);
                     k.if_(mapped.is(nr_pages), |k| {
                         treat(k, era, folio, change, round);
                     });
                 }
             }
         },
-        |k| treat(k, era, addr, change, round),
+        |k| treat(k, era, page, change, round),
     );
 }
 
@@ -217,16 +228,20 @@ fn treat(k: &mut Asm<'_>, era: &Era, folio: Reg, change: Change, round: Round) {
 /// whoever made the entry holds that lock until the mapping is back.
 fn at_entry(k: &mut Asm<'_>, era: &Era, part: &Part, addr: Reg, change: Change, again: Target) {
     let ptl = u16::from(part.mm);
-    let head = k.world().regions[usize::from(part.region)].start;
+    let region = k.world().regions[usize::from(part.region)];
+    let locked = match region.kind {
+        RegionKind::Small => addr.into(),
+        _ => region.start.into(),
+    };
     match era.entry {
         Entry::Skip | Entry::WalkTwice => {}
         Entry::Wait => {
             k.unlock(Class::PageTable, ptl);
-            wait(k, head);
+            wait(k, locked);
             k.goto(again);
         }
         Entry::WaitUnderPtLock => {
-            wait(k, head);
+            wait(k, locked);
             k.unlock(Class::PageTable, ptl);
             k.goto(again);
         }
@@ -240,9 +255,9 @@ fn at_entry(k: &mut Asm<'_>, era: &Era, part: &Part, addr: Reg, change: Change, 
     }
 }
 
-fn wait(k: &mut Asm<'_>, head: u16) {
+fn wait(k: &mut Asm<'_>, folio: Expr) {
     k.function("migration_entry_wait", CITE, |k| {
-        k.lock(Class::PageLock, Mode::Exclusive, head);
-        k.unlock(Class::PageLock, head);
+        k.lock(Class::PageLock, Mode::Exclusive, folio.clone());
+        k.unlock(Class::PageLock, folio);
     });
 }
