@@ -69,11 +69,17 @@ impl Vocabulary {
         let more = [
             (Region::Small(1), vec![Region::Small(1)]),
             (Region::Table, vec![Region::Table]),
+            (Region::Large, vec![Region::Large]),
+            (Region::FileThp, vec![Region::FileThp]),
             (Region::Spare(0), vec![Region::Table, Region::Spare(0)]),
             (Region::SpareThp(0), vec![Region::Thp, Region::SpareThp(0)]),
         ];
         let more = more.into_iter().filter(|(region, _)| has(*region));
         memories.extend(more.map(|(_, memory)| memory));
+        let copied = vec![Region::Thp, Region::Spare(0)];
+        if own().any(|f| f.memory.regions == copied) {
+            memories.push(copied);
+        }
         Vocabulary {
             kernel: Kernel::named(kernel).unwrap(),
             calls,
@@ -88,7 +94,9 @@ pub(crate) fn scenarios(vocabulary: &Vocabulary) -> impl Strategy<Value = Fixtur
     let words = vocabulary.clone();
     let call = (0..words.calls.len() as u8, 0..3u8, 0..2u8, 0..8u8);
     let script = prop::collection::vec(call, 1..=3);
-    let mm = (0..8u8, 0..8u8);
+    // Mostly everything is mapped, and locked: nothing happens to what nobody has.
+    let some = || prop_oneof![2 => Just(0u8), 1 => 0..8u8];
+    let mm = (some(), some());
     // What comes first shrinks first: with everything locked, a call that locks is one too many.
     let parts = (
         prop::collection::vec(mm, 1..=3),
@@ -113,6 +121,11 @@ pub(crate) fn scenarios(vocabulary: &Vocabulary) -> impl Strategy<Value = Fixtur
 }
 
 fn fixture(words: &Vocabulary, cpus: &[Vec<RawCall>], memory: Memory, size: u8) -> Fixture {
+    let cpus = calls(words, cpus, &memory);
+    let halves = |call: &Call| matches!(call, Call::SplitToLarge(_));
+    let in_halves = memory.regions.contains(&Region::Large) || cpus.iter().flatten().any(halves);
+    // A half of two pages is no large folio.
+    let least = if in_halves { 4 } else { 2 };
     Fixture {
         format: 1,
         claim: "generated".to_owned(),
@@ -120,9 +133,9 @@ fn fixture(words: &Vocabulary, cpus: &[Vec<RawCall>], memory: Memory, size: u8) 
         shows: Vec::new(),
         cures: Vec::new(),
         kernel: words.kernel.name.to_owned(),
-        cpus: calls(words, cpus, &memory),
+        cpus,
         memory,
-        pages: vec![2 << size],
+        pages: vec![(2 << size).max(least)],
         reduced: Vec::new(),
         laws: BTreeMap::new(),
         outcomes: Vec::new(),
@@ -165,10 +178,10 @@ fn calls(words: &Vocabulary, cpus: &[Vec<RawCall>], memory: &Memory) -> Vec<Vec<
     let raw: Vec<Vec<Call>> = raw.map(Iterator::collect).collect();
     let mut spares = memory.regions.iter().filter(|r| is_spare(r)).count();
     let mut kept = |cpu: usize, at: usize| {
-        if !makes_sense(&raw, cpu, at, memory) {
+        if !makes_sense(words.kernel, &raw, cpu, at, memory) {
             return false;
         }
-        if uses_spares(words.kernel, &raw[cpu][at]) {
+        if uses_spares(words.kernel, &raw[cpu][at], memory) {
             let left = spares > 0;
             spares = spares.saturating_sub(1);
             return left;
@@ -184,16 +197,18 @@ fn calls(words: &Vocabulary, cpus: &[Vec<RawCall>], memory: &Memory) -> Vec<Vec<
 }
 
 /// Whether a call needs frames of its own to move pages to.
-fn uses_spares(kernel: Kernel, call: &Call) -> bool {
+fn uses_spares(kernel: Kernel, call: &Call, memory: &Memory) -> bool {
     match call {
         Call::Write(..) | Call::Collapse(_) => true,
-        Call::Migrate(_) => kernel.migration() == Migration::Moves,
+        Call::Migrate(_) => {
+            kernel.migration() == Migration::Moves || memory.regions.iter().any(is_spare)
+        }
         _ => false,
     }
 }
 
 /// Whether a call makes sense, given all the others.
-fn makes_sense(raw: &[Vec<Call>], cpu: usize, at: usize, memory: &Memory) -> bool {
+fn makes_sense(kernel: Kernel, raw: &[Vec<Call>], cpu: usize, at: usize, memory: &Memory) -> bool {
     let elsewhere = |mm: Mm| {
         let others = raw.iter().enumerate().filter(|(other, _)| *other != cpu);
         others.flat_map(|(_, script)| script).any(|c| uses(c, mm))
@@ -202,6 +217,7 @@ fn makes_sense(raw: &[Vec<Call>], cpu: usize, at: usize, memory: &Memory) -> boo
     let (before, own) = (&raw[cpu][..at], &raw[cpu][at]);
     let alive = MMS.into_iter().all(|mm| !(uses(own, mm) && exited(mm)));
     let thp = |region: usize| memory.regions[region] == Region::Thp;
+    let large = |region: usize| memory.regions[region] == Region::Large;
     let small = |range: Range| {
         let region = region_of(range).map(|r| memory.regions[r]);
         matches!(region, Some(Region::Small(_) | Region::Table))
@@ -215,12 +231,17 @@ fn makes_sense(raw: &[Vec<Call>], cpu: usize, at: usize, memory: &Memory) -> boo
                 let fresh = !before.iter().any(|c| uses(c, child));
                 parent != child && empty && fresh && !elsewhere(child)
             }
-            Call::Split(region) | Call::SplitPmd(_, region) => thp(region),
+            Call::Split(region) => thp(region) || large(region),
+            Call::SplitToLarge(region) | Call::SplitPmd(_, region) => thp(region),
             Call::Migrate(range) => {
-                region_of(range).is_some_and(|r| memory.regions[r] != Region::HugeZero)
+                let still = [Region::HugeZero, Region::FileThp];
+                region_of(range).is_some_and(|r| !still.contains(&memory.regions[r]))
             }
             // What truncation and reclaim do to huge pages is not modelled in every kernel.
-            Call::Truncate(range) | Call::Reclaim(range) => small(range),
+            Call::Truncate(range) | Call::Reclaim(range) => {
+                let moves = memory.regions.iter().any(is_spare);
+                small(range) && (!moves || kernel.migration() == Migration::Moves)
+            }
             Call::ReclaimNonlinear(_, range) => small(range),
             Call::Collapse(region) => memory.regions[region] == Region::Table,
             // A driver's page is alone in its region.
@@ -285,6 +306,7 @@ pub(crate) fn about(call: Call, mm: Mm, other: Mm, region: usize, range: Range) 
         Call::Truncate(_) => Call::Truncate(range),
         Call::Collapse(_) => Call::Collapse(region),
         Call::DrainAll => Call::DrainAll,
+        Call::SplitToLarge(_) => Call::SplitToLarge(region),
         Call::SplitPmd(..) => Call::SplitPmd(mm, region),
         Call::FreePage(_) => Call::FreePage(region),
         Call::Drain => Call::Drain,
@@ -302,9 +324,10 @@ pub(crate) fn parts(call: Call) -> (Vec<Mm>, Option<usize>, Option<Range>) {
         | Call::ReclaimNonlinear(mm, range) => (vec![mm], None, Some(range)),
         Call::Exit(mm) => (vec![mm], None, None),
         Call::Fork(parent, child) => (vec![parent, child], None, None),
-        Call::Split(region) | Call::Collapse(region) | Call::FreePage(region) => {
-            (Vec::new(), Some(region), None)
-        }
+        Call::Split(region)
+        | Call::SplitToLarge(region)
+        | Call::Collapse(region)
+        | Call::FreePage(region) => (Vec::new(), Some(region), None),
         Call::Reclaim(range) | Call::Migrate(range) | Call::Truncate(range) => {
             (Vec::new(), None, Some(range))
         }
