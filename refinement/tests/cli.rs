@@ -44,6 +44,25 @@ fn check_prints_the_verdicts_of_a_folder() {
 }
 
 #[test]
+fn pin_keeps_apart_what_is_called_alike_in_two_folders() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+    let copies = ["v3.7", "v3.14"].map(|kernel| {
+        let folder = scratch(&format!("pinned-{kernel}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let text = std::fs::read_to_string(root.join(kernel).join("munlock_vs_split.ron"));
+        let file = Path::new(&folder).join("munlock_vs_split.ron");
+        std::fs::write(&file, text.as_ref().unwrap()).unwrap();
+        (folder, file, text.unwrap())
+    });
+    let [(a, ..), (b, ..)] = &copies;
+    let output = mlockcheck(&["pin", a, b, "--pages", "4"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    for (_, file, text) in &copies {
+        assert_eq!(&std::fs::read_to_string(file).unwrap(), text);
+    }
+}
+
+#[test]
 fn the_fixtures_and_the_bugs_they_stand_for_are_as_reviewed() {
     snapshot("list", stdout(&mlockcheck(&["list"])));
 }

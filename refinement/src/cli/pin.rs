@@ -17,7 +17,7 @@ pub fn pin(what: &Selection) -> Result<(), Ended> {
         let own = jobs
             .iter()
             .zip(&results)
-            .filter(|(job, _)| job.named.name == named.name);
+            .filter(|(job, _)| job.named.path == named.path);
         for (job, result) in own {
             let wrong = result
                 .differences

@@ -43,8 +43,15 @@ pub fn selected(what: &Selection) -> Result<Vec<Named>, Ended> {
         if path.is_file() {
             out.push(Named::load(path, Path::new("")).map_err(unreadable)?);
         } else if path.is_dir() {
+            // Names tell fixtures apart, so those of several folders must not be alike.
+            let folder = folder();
+            let root = if path.starts_with(&folder) {
+                &folder
+            } else {
+                Path::new("")
+            };
             let paths = files(path).map_err(unreadable)?;
-            out.extend(Named::load_all(&paths, path).map_err(unreadable)?);
+            out.extend(Named::load_all(&paths, root).map_err(unreadable)?);
         } else {
             out.extend(called(wanted, of_kernel)?);
         }
