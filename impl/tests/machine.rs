@@ -192,14 +192,47 @@ fn an_unsigned_amount_is_widened_without_its_sign() {
 
 #[test]
 fn what_no_program_uses_takes_no_room() {
-    let world = world();
+    let mut world = world();
+    world.regions.truncate(1);
+    world.regions[0].len = 64;
     let words = |body: fn(&mut Asm<'_>)| {
         let program = program(&world, body);
         Machine::new(world.clone(), vec![program], &[])
             .unwrap()
             .words()
     };
-    let plain = words(|k| k.emit(Op::ModNrMlock(1.into())));
-    let wide = words(|k| k.emit(Op::ModNrMlock(Expr::Unsigned32(Box::new(1.into())))));
-    assert_eq!((plain, wide), (1, 2));
+    let plain = words(|k| k.emit(Op::SetFlag(Flag::Mlocked, 0.into())));
+    let with_lists = words(|k| k.emit(Op::SetFlag(Flag::Unevictable, 0.into())));
+    // The list, and three digits of `mlock_count`, a word each.
+    assert_eq!(with_lists, plain + 4);
+}
+
+#[test]
+fn what_one_cpu_alone_changes_is_kept_apart() {
+    let world = world();
+    let account = || program(&world, |k| k.emit(Op::ModNrMlock(1.into())));
+    let mark = || program(&world, |k| k.emit(Op::SetFlag(Flag::Mlocked, 0.into())));
+    let blocks = |programs| {
+        let machine = Machine::new(world.clone(), programs, &[]).unwrap();
+        assert_eq!(machine.blocks().iter().sum::<usize>(), machine.words());
+        machine
+    };
+    for (programs, alone) in [
+        (vec![account(), mark()], true),
+        (vec![account(), account()], false),
+    ] {
+        let machine = blocks(programs);
+        let before = machine.initial(&memory());
+        let mut after = Vec::new();
+        assert!(matches!(
+            machine.step(&before, 0, &mut after),
+            Step::Moved(_)
+        ));
+        // Those of nobody, then those of the first CPU.
+        let shared = machine.blocks()[0];
+        let changed = |at: std::ops::Range<usize>| before[at.clone()] != after[at];
+        assert_eq!(changed(0..shared), !alone);
+        assert!(changed(shared..shared + machine.blocks()[1]));
+        assert!(!changed(shared + machine.blocks()[1]..machine.words()));
+    }
 }

@@ -29,8 +29,8 @@ pub enum Verdict {
 pub struct Judge {
     relation: Relation,
     contract: Contract,
-    /// The bits in which a difference can matter.
-    observable: Vec<u64>,
+    /// The words in which a difference can matter, each with the bits that can.
+    observable: Vec<(usize, u64)>,
 }
 
 impl Judge {
@@ -39,7 +39,7 @@ impl Judge {
         Judge {
             relation,
             contract,
-            observable: machine.observable(),
+            observable: nonzero(machine.observable()),
         }
     }
 
@@ -109,9 +109,9 @@ impl Judge {
         actor: usize,
         after: &[u64],
     ) -> bool {
-        let seen = before.iter().zip(after).zip(&self.observable);
+        let same = |&(word, bits): &(usize, u64)| (before[word] ^ after[word]) & bits == 0;
         let call = |words| machine.state(words).call(actor);
-        seen.fold(0, |acc, ((b, a), mask)| acc | (b ^ a) & mask) == 0 && call(before) == call(after)
+        self.observable.iter().all(same) && call(before) == call(after)
     }
 
     /// What all actors together have changed in the marks and not accounted, and what was lost that
@@ -126,6 +126,12 @@ impl Judge {
     pub fn abstract_state(&self, machine: &Machine, words: &[u64]) -> State {
         self.relation.state(machine, &history(machine), words)
     }
+}
+
+/// The words in which some bits are set, each with those.
+pub(crate) fn nonzero(mask: Vec<u64>) -> Vec<(usize, u64)> {
+    let words = mask.into_iter().enumerate();
+    words.filter(|(_, bits)| *bits != 0).collect()
 }
 
 /// The history variables of a machine that was built with [`history_ranges`].

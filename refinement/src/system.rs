@@ -1,7 +1,7 @@
 //! A kernel on a machine, judged at every step: the transition system that is searched.
 
 use crate::footprint::judged_too;
-use crate::judge::{Judge, Verdict, history, history_ranges};
+use crate::judge::{Judge, Verdict, history, history_ranges, nonzero};
 use crate::memo::{Memo, Said};
 use crate::relation::{Relation, lists};
 use crate::search::{Finding, System, Taken};
@@ -85,9 +85,8 @@ impl Judged {
         for field in machine.extra() {
             field.fill(&mut seen);
         }
-        let seen = seen.into_iter().enumerate().filter(|(_, bits)| *bits != 0);
         Ok(Judged {
-            seen: seen.collect(),
+            seen: nonzero(seen),
             judge,
             machine,
             initial,
@@ -372,6 +371,10 @@ impl System for Judged {
 
     fn initial(&self) -> Vec<u64> {
         self.initial.clone()
+    }
+
+    fn blocks(&self) -> Vec<usize> {
+        self.machine.blocks().to_vec()
     }
 
     fn actors(&self) -> usize {

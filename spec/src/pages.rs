@@ -13,7 +13,7 @@ const WORD_BITS: usize = u64::BITS as usize;
 
 /// A set of base pages, written `{0-3, 7}`.
 ///
-/// The words are kept canonical: the last one is never zero, and the empty set owns no memory.
+/// The words are kept canonical: the last one is never zero. Sets of the first 64 pages own no memory.
 ///
 /// ```
 /// use mlock_spec::PageSet;
@@ -25,7 +25,10 @@ const WORD_BITS: usize = u64::BITS as usize;
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PageSet {
-    words: Vec<u64>,
+    /// The first word.
+    first: u64,
+    /// The words behind it; the last one is not zero.
+    more: Vec<u64>,
 }
 
 impl PageSet {
@@ -34,7 +37,10 @@ impl PageSet {
 
     /// Builds the empty set.
     pub const fn new() -> Self {
-        PageSet { words: Vec::new() }
+        PageSet {
+            first: 0,
+            more: Vec::new(),
+        }
     }
 
     /// Builds the set of all pages in `range`.
@@ -46,16 +52,18 @@ impl PageSet {
 
     /// Builds the set from its words, 64 pages each, lowest page first; trailing zero words are dropped.
     pub fn from_words(words: impl IntoIterator<Item = u64>) -> Self {
+        let mut words = words.into_iter();
         let mut pages = PageSet {
-            words: words.into_iter().collect(),
+            first: words.next().unwrap_or(0),
+            more: words.collect(),
         };
         pages.trim();
         pages
     }
 
-    /// Returns the words, 64 pages each, lowest page first; the last one is not zero.
-    pub fn words(&self) -> &[u64] {
-        &self.words
+    /// Returns the words, 64 pages each, lowest page first; none behind the last one that is not zero.
+    pub fn words(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
+        (0..self.count()).map(|index| self.word(index))
     }
 
     /// Adds `page` and says whether it is new.
@@ -71,19 +79,20 @@ impl PageSet {
             return;
         }
         let needed = range.end.div_ceil(WORD_BITS);
-        if self.words.len() < needed {
-            self.words.resize(needed, 0);
+        if self.more.len() + 1 < needed {
+            self.more.resize(needed - 1, 0);
         }
-        let first = range.start / WORD_BITS;
-        for (index, word) in self.words.iter_mut().enumerate().take(needed).skip(first) {
-            *word |= word_mask(index, &range);
+        for index in range.start / WORD_BITS..needed {
+            if let Some(word) = self.word_mut(index) {
+                *word |= word_mask(index, &range);
+            }
         }
     }
 
     /// Removes `page` and says whether it was there.
     pub fn remove(&mut self, page: usize) -> bool {
         let present = self.contains(page);
-        if let Some(word) = self.words.get_mut(page / WORD_BITS) {
+        if let Some(word) = self.word_mut(page / WORD_BITS) {
             *word &= !(1 << (page % WORD_BITS));
         }
         self.trim();
@@ -97,30 +106,23 @@ impl PageSet {
 
     /// Returns the number of pages.
     pub fn len(&self) -> usize {
-        self.words
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum()
+        self.words().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Says whether the set has no page.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.count() == 0
     }
 
     /// Says whether every page is also in `other`.
     pub fn is_subset(&self, other: &Self) -> bool {
-        self.words
-            .iter()
-            .enumerate()
-            .all(|(index, word)| word & !other.word(index) == 0)
+        (0..self.count()).all(|index| self.word(index) & !other.word(index) == 0)
     }
 
     /// Says whether no page is also in `other`.
     pub fn is_disjoint(&self, other: &Self) -> bool {
-        self.words
-            .iter()
-            .zip(&other.words)
+        self.words()
+            .zip(other.words())
             .all(|(left, right)| left & right == 0)
     }
 
@@ -162,9 +164,8 @@ impl PageSet {
     /// Returns the lowest page that is not below `page`.
     pub fn next_from(&self, page: usize) -> Option<usize> {
         let from = page..usize::MAX;
-        let mut words = self.words.iter().enumerate().skip(page / WORD_BITS);
-        words.find_map(|(index, word)| {
-            let word = word & word_mask(index, &from);
+        (page / WORD_BITS..self.count()).find_map(|index| {
+            let word = self.word(index) & word_mask(index, &from);
             (word != 0).then(|| index * WORD_BITS + word.trailing_zeros() as usize)
         })
     }
@@ -172,37 +173,52 @@ impl PageSet {
     /// Returns the highest page that is not above `page`.
     pub fn last_up_to(&self, page: usize) -> Option<usize> {
         let up_to = 0..page.saturating_add(1);
-        self.words
-            .iter()
-            .enumerate()
-            .rev()
-            .find_map(|(index, word)| {
-                let word = word & word_mask(index, &up_to);
-                (word != 0).then(|| index * WORD_BITS + word.ilog2() as usize)
-            })
+        (0..self.count()).rev().find_map(|index| {
+            let word = self.word(index) & word_mask(index, &up_to);
+            (word != 0).then(|| index * WORD_BITS + word.ilog2() as usize)
+        })
     }
 
     fn run_from(&self, page: usize) -> Option<Range<usize>> {
         let start = self.next_from(page)?;
-        let length = (start..).take_while(|&page| self.contains(page)).count();
-        Some(start..start + length)
+        let from = start..usize::MAX;
+        let mut behind = (start / WORD_BITS..).filter_map(|index| {
+            let missing = !self.word(index) & word_mask(index, &from);
+            (missing != 0).then(|| index * WORD_BITS + missing.trailing_zeros() as usize)
+        });
+        Some(start..behind.next()?)
+    }
+
+    /// How many words there are up to the last one that is not zero.
+    fn count(&self) -> usize {
+        match self.more.len() {
+            0 => usize::from(self.first != 0),
+            more => more + 1,
+        }
     }
 
     fn word(&self, index: usize) -> u64 {
-        self.words.get(index).copied().unwrap_or(0)
+        match index.checked_sub(1) {
+            None => self.first,
+            Some(index) => self.more.get(index).copied().unwrap_or(0),
+        }
+    }
+
+    fn word_mut(&mut self, index: usize) -> Option<&mut u64> {
+        match index.checked_sub(1) {
+            None => Some(&mut self.first),
+            Some(index) => self.more.get_mut(index),
+        }
     }
 
     fn zip_words(&self, other: &Self, combine: impl Fn(u64, u64) -> u64) -> Self {
-        let length = self.words.len().max(other.words.len());
+        let length = self.count().max(other.count());
         PageSet::from_words((0..length).map(|index| combine(self.word(index), other.word(index))))
     }
 
     fn trim(&mut self) {
-        while self.words.last() == Some(&0) {
-            self.words.pop();
-        }
-        if self.words.is_empty() {
-            self.words = Vec::new();
+        while self.more.last() == Some(&0) {
+            self.more.pop();
         }
     }
 }

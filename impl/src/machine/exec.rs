@@ -1,9 +1,10 @@
 //! What one instruction does.
 
 use super::dataflow::{Facts, PageHold};
-use super::layout::{Field, Layout, LayoutError};
+use super::layout::{Layout, LayoutError};
 use super::lock::{Class, LockName, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Pc, Program, Reg, RegKind, Source};
+use super::packed::Field;
 use super::pagevec::Batch;
 use super::state::State;
 use super::twins;
@@ -70,7 +71,8 @@ pub enum Bug {
 }
 
 impl Machine {
-    /// Prepares programs to run, with room in each state for an observer's variables.
+    /// Prepares programs to run, with room in each state for an observer's variables: one that
+    /// changes with each CPU's steps alone, then others.
     ///
     /// # Errors
     ///
@@ -95,11 +97,13 @@ impl Machine {
     }
 
     /// What the programs run on.
+    #[inline]
     pub fn world(&self) -> &World {
         &self.world
     }
 
     /// The program of each CPU.
+    #[inline]
     pub fn programs(&self) -> &[Program] {
         &self.programs
     }
@@ -109,17 +113,25 @@ impl Machine {
         self.layout.words
     }
 
+    /// How many words of a state several CPUs change, or none; then, for each CPU, how many it alone
+    /// changes.
+    pub fn blocks(&self) -> &[usize] {
+        &self.layout.blocks
+    }
+
     /// The bits of a state in which an observer of the books can see a difference.
     pub fn observable(&self) -> Vec<u64> {
         self.layout.observable()
     }
 
     /// The observer's variables.
+    #[inline]
     pub fn extra(&self) -> &[Field] {
         &self.layout.extra
     }
 
     /// Reads a state.
+    #[inline]
     pub fn state<'a>(&'a self, words: &'a [u64]) -> State<'a> {
         State {
             machine: self,
@@ -493,10 +505,10 @@ impl<'m> Next<'m> {
                 }
                 _ => {
                     let layout = &machine.layout.cpus[cpu];
-                    for reg in &machine.facts[cpu].dead[usize::from(pc)] {
-                        self.zero(layout.regs[usize::from(reg.0)]);
+                    for rest in &layout.rests[usize::from(pc)] {
+                        let word = &mut self.words[rest.word];
+                        *word = *word & rest.keep | rest.bits;
                     }
-                    let _fits = layout.pc.set(&mut self.words, pc.into());
                     return Ok(());
                 }
             }

@@ -14,8 +14,10 @@
 //!   own: what is done to a batch needs no lock.
 //! * `mlock_count` stops at 7; a scenario that needs more reaches a limit and says so.
 
-use super::layout::{Packer, Plane};
-use super::op::{Expr, Flag, Op, Pc, Program, Reg};
+use super::footprint::Object;
+use super::layout::Changed;
+use super::op::{Expr, Flag, Op, Pc, Reg};
+use super::packed::{Packer, Plane};
 use super::render::{Words, mm};
 use super::world::{Area, RegionKind, World};
 use serde::{Deserialize, Serialize};
@@ -274,18 +276,13 @@ pub(super) struct FolioLayout {
 }
 
 impl FolioLayout {
-    pub(super) fn new(packer: &mut Packer, world: &World, programs: &[Program]) -> FolioLayout {
-        let used = |wanted: &dyn Fn(&Op) -> bool| {
-            let mut code = programs.iter().flat_map(|program| &program.code);
-            if code.any(|instr| wanted(&instr.op)) {
-                world.pages()
-            } else {
-                0
-            }
+    pub(super) fn new(packer: &mut Packer, world: &World, changed: &Changed<'_>) -> FolioLayout {
+        let used = |like: &dyn Fn(&Op) -> bool| {
+            if changed.any(like) { world.pages() } else { 0 }
         };
         let lists = used(&|op| matches!(op, Op::SetFlag(Flag::Unevictable, _)));
         let double_map = used(&|op| matches!(op, Op::SetFlag(Flag::DoubleMap, _)));
-        let frozen = used(&|op| matches!(op, Op::Folio(FolioOp::TryFreezeRefs(..))));
+        let freezes = |op: &Op| matches!(op, Op::Folio(FolioOp::TryFreezeRefs(..)));
         let migration = used(&|op| {
             let entries =
                 |f: &FolioOp| matches!(f, FolioOp::FreezePmd(..) | FolioOp::FreezePte(..));
@@ -297,14 +294,20 @@ impl FolioLayout {
         if world.regions.iter().any(|r| r.kind == RegionKind::Large) {
             smaller = world.pages();
         }
+        let frozen = packer.of(changed.by_ops(freezes)).plane(used(&freezes));
+        let mut plane = |object, pages| packer.of(changed.alone(object)).plane(pages);
         FolioLayout {
-            smaller: packer.plane(smaller),
-            unevictable: packer.plane(lists),
-            mlock_count: [(); 3].map(|()| packer.plane(lists)),
-            double_map: packer.plane(double_map),
-            frozen: packer.plane(frozen),
-            migration: (0..world.mms).map(|_| packer.plane(migration)).collect(),
-            marked: (0..world.mms).map(|_| packer.plane(marked)).collect(),
+            smaller: plane(Object::Shape, smaller),
+            unevictable: plane(Flag::Unevictable.into(), lists),
+            mlock_count: [(); 3].map(|()| plane(Flag::Unevictable.into(), lists)),
+            double_map: plane(Flag::DoubleMap.into(), double_map),
+            frozen,
+            migration: (0..world.mms)
+                .map(|mm| plane(Object::Maps(mm), migration))
+                .collect(),
+            marked: (0..world.mms)
+                .map(|mm| plane(Object::VmLocked(mm), marked))
+                .collect(),
         }
     }
 

@@ -53,6 +53,12 @@ const VM_LOCKED: usize = MAPS + MMS;
 const LOCKS: usize = VM_LOCKED + MMS + 2;
 const KINDS: usize = LOCKS + Class::ALL.len();
 
+impl From<Flag> for Object {
+    fn from(flag: Flag) -> Object {
+        Object::Flag(flag)
+    }
+}
+
 impl Object {
     fn index(self) -> usize {
         match self {
@@ -151,6 +157,11 @@ impl Access {
     pub fn changes_memory(&self) -> bool {
         let locks = u32::MAX << LOCKS | 1 << Object::Refs.index();
         self.writes & !locks != 0
+    }
+
+    /// Whether it changes a kind of thing.
+    pub(super) fn changes(&self, kind: Object) -> bool {
+        (self.writes | self.adds) & 1 << kind.index() != 0
     }
 
     /// Where it changes a kind of thing, if it does.

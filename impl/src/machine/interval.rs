@@ -10,6 +10,12 @@ pub(super) struct Interval {
 }
 
 impl Interval {
+    /// Any number at all, with room to compute.
+    pub(super) const ANY: Interval = Interval {
+        least: i64::MIN / 4,
+        most: i64::MAX / 4,
+    };
+
     pub(super) fn only(value: i64) -> Interval {
         Interval {
             least: value,
@@ -59,10 +65,7 @@ impl Places<'_> {
         let slot = self.slot.get(usize::from(reg.0));
         slot.and_then(|&slot| env.get(slot))
             .copied()
-            .unwrap_or(Interval {
-                least: i64::MIN / 4,
-                most: i64::MAX / 4,
-            })
+            .unwrap_or(Interval::ANY)
     }
 
     /// What a variable may be at all.
@@ -202,10 +205,7 @@ fn and((a, b): (Interval, Interval)) -> Interval {
     let bounds = [a, b].into_iter().filter(|i| i.least >= 0).map(|i| i.most);
     match bounds.min() {
         Some(most) => Interval { least: 0, most },
-        None => Interval {
-            least: i64::MIN / 4,
-            most: i64::MAX / 4,
-        },
+        None => Interval::ANY,
     }
 }
 

@@ -1,190 +1,26 @@
 //! Where each variable sits in a packed state: a row of 64-bit words, as few as the scenario needs.
 //!
-//! A [`Field`] is a number within one word; a [`Plane`] is one bit per base page, within one word if
-//! it fits and in words of its own otherwise.
 //! The layout is exact: two states are the same if and only if their words are.
+//! What one CPU alone changes, be it its own or in shared memory, is kept apart from the rest: those
+//! words take few values, whatever the others do.
 
 use super::dataflow::{Facts, PageHold, most_held};
 use super::folio::{FolioLayout, FolioOp};
+use super::footprint::{Access, Object};
 use super::interval::Interval;
 use super::lock::{Class, Scope};
-use super::op::{Op, Program, RegKind};
+use super::op::{Flag, Op, Program, Reg, RegKind};
+use super::packed::{Field, Packer, Plane};
 use super::pagevec::Batch;
 use super::world::World;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// A signed number of fixed width within one word of a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
-    word: u16,
-    shift: u8,
-    width: u8,
-    min: i64,
-}
-
-impl Field {
-    /// The value in `state`.
-    #[inline]
-    pub fn get(self, state: &[u64]) -> i64 {
-        if self.width == 0 {
-            return self.min;
-        }
-        ((state[usize::from(self.word)] >> self.shift) & self.mask()) as i64 + self.min
-    }
-
-    /// Stores a value; tells whether it fits.
-    #[inline]
-    #[must_use]
-    pub fn set(self, state: &mut [u64], value: i64) -> bool {
-        let raw = value.wrapping_sub(self.min) as u64;
-        if raw > self.mask() {
-            return false;
-        }
-        if self.width > 0 {
-            let word = &mut state[usize::from(self.word)];
-            *word = *word & !(self.mask() << self.shift) | raw << self.shift;
-        }
-        true
-    }
-
-    /// What fits into the field.
-    pub(super) fn range(self) -> Interval {
-        Interval {
-            least: self.min,
-            most: self.min.saturating_add_unsigned(self.mask()),
-        }
-    }
-
-    /// Exchanges what is in this field and in another with the same range.
-    pub fn exchange(self, other: Field, state: &mut [u64]) {
-        let (mine, theirs) = (self.get(state), other.get(state));
-        let _fit = self.set(state, theirs) && other.set(state, mine);
-    }
-
-    /// Sets every bit of the field.
-    pub fn fill(self, state: &mut [u64]) {
-        state[usize::from(self.word)] |= self.mask() << self.shift;
-    }
-
-    #[inline]
-    fn mask(self) -> u64 {
-        if self.width == 0 {
-            0
-        } else {
-            u64::MAX >> (64 - self.width)
-        }
-    }
-}
-
-/// One bit per base page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plane {
-    word: u16,
-    shift: u8,
-    pages: u16,
-}
-
-impl Plane {
-    /// The bit of `page`; false past the end.
-    #[inline]
-    pub fn get(self, state: &[u64], page: u16) -> bool {
-        if page >= self.pages {
-            return false;
-        }
-        let (word, bit) = self.place(page);
-        state[word] >> bit & 1 == 1
-    }
-
-    /// Stores the bit of `page`; nothing past the end.
-    #[inline]
-    pub fn set(self, state: &mut [u64], page: u16, value: bool) {
-        if page < self.pages {
-            let (word, bit) = self.place(page);
-            state[word] = state[word] & !(1 << bit) | u64::from(value) << bit;
-        }
-    }
-
-    /// The first page from `from` on whose bit is set; the number of pages if there is none.
-    pub fn next(self, state: &[u64], from: u16) -> u16 {
-        (from..self.pages)
-            .find(|&page| self.get(state, page))
-            .unwrap_or(self.pages)
-    }
-
-    /// How many bits are set.
-    pub fn count(self, state: &[u64]) -> i64 {
-        self.words(state)
-            .map(|word| i64::from(word.count_ones()))
-            .sum()
-    }
-
-    /// The bits, 64 pages a word, from page 0 on.
-    pub fn words(self, state: &[u64]) -> impl Iterator<Item = u64> + '_ {
-        let count = usize::from(self.pages).div_ceil(64);
-        let mask = if self.pages >= 64 {
-            u64::MAX
-        } else {
-            (1 << self.pages) - 1
-        };
-        let from = usize::from(self.word);
-        state[from..from + count]
-            .iter()
-            .map(move |word| word >> self.shift & mask)
-    }
-
-    /// Whether the bits of all pages from `from` up to `to` are set.
-    pub(super) fn all(self, state: &[u64], mut from: u16, to: u16) -> bool {
-        let to = to.min(self.pages);
-        while from < to {
-            let (word, bit) = self.place(from);
-            let count = (64 - bit).min(u32::from(to - from));
-            if (state[word] >> bit).trailing_ones() < count {
-                return false;
-            }
-            from += count as u16;
-        }
-        true
-    }
-
-    /// The first page from `from` on whose bit is not set; the number of pages if there is none.
-    pub fn next_clear(self, state: &[u64], mut from: u16) -> u16 {
-        while from < self.pages {
-            let (word, bit) = self.place(from);
-            let rest = !state[word] >> bit;
-            if rest != 0 {
-                return (from + rest.trailing_zeros() as u16).min(self.pages);
-            }
-            from += 64 - bit as u16;
-        }
-        self.pages
-    }
-
-    /// The last page up to `from` whose bit is not set; page 0 if there is none.
-    pub(super) fn last_clear(self, state: &[u64], from: u16) -> u16 {
-        let mut page = from.min(self.pages.saturating_sub(1));
-        loop {
-            let (word, bit) = self.place(page);
-            let rest = !state[word] << (63 - bit);
-            let run = rest.leading_zeros() as u16;
-            if rest != 0 || u32::from(page) <= bit {
-                return page.saturating_sub(run);
-            }
-            page -= bit as u16 + 1;
-        }
-    }
-
-    /// Sets every bit of the plane.
-    fn fill(self, state: &mut [u64]) {
-        for page in 0..self.pages {
-            self.set(state, page, true);
-        }
-    }
-
-    #[inline]
-    fn place(self, page: u16) -> (usize, u32) {
-        let bit = u32::from(self.shift) + u32::from(page);
-        (usize::from(self.word) + (bit / 64) as usize, bit % 64)
-    }
+/// A word to store in, what to keep of it, and what to store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rest {
+    pub(super) word: usize,
+    pub(super) keep: u64,
+    pub(super) bits: u64,
 }
 
 /// Where a CPU's own variables are.
@@ -192,6 +28,9 @@ impl Plane {
 pub(super) struct CpuLayout {
     /// The words that the next instruction and the local variables are in, each with their bits.
     pub(super) own: Vec<(usize, u64)>,
+    /// For each instruction, what to store when a step ends there: its number, and 0 in all local
+    /// variables that are not needed from there on.
+    pub(super) rests: Vec<Vec<Rest>>,
     /// The next instruction.
     pub(super) pc: Field,
     /// Each local variable; several may share a place.
@@ -215,6 +54,8 @@ pub(super) struct CpuLayout {
 pub struct Layout {
     /// Words per state.
     pub(super) words: usize,
+    /// How many words several CPUs change, or none; then how many each CPU alone changes.
+    pub(super) blocks: Vec<usize>,
     /// The statistic.
     pub(super) nr_mlock: Field,
     /// `PG_mlocked`.
@@ -292,58 +133,84 @@ pub fn widest(programs: &[Program]) -> i64 {
 }
 
 impl Layout {
-    /// Lays out a scenario, with room for an observer's variables of the given ranges.
+    /// Lays out a scenario, with room for an observer's variables of the given ranges: one that
+    /// changes with each CPU's steps alone, then others.
     pub(super) fn new(
         world: &World,
         programs: &[Program],
         facts: &[Facts],
         extra: &[std::ops::RangeInclusive<i64>],
     ) -> Result<Layout, LayoutError> {
-        let mut packer = Packer::default();
-        let pages = world.pages();
-        let plane = |packer: &mut Packer| packer.plane(pages);
-        let (mlocked, lru) = (plane(&mut packer), plane(&mut packer));
-        let (tail, compound) = (plane(&mut packer), plane(&mut packer));
-        let (rides, split_ref) = (plane(&mut packer), plane(&mut packer));
-        let free = plane(&mut packer);
-        let mms = usize::from(world.mms);
-        let vm_locked = (0..mms).map(|_| packer.plane(pages)).collect();
-        let pte = (0..mms).map(|_| packer.plane(pages)).collect();
-        let migrates = |op: &Op| matches!(op, Op::PteToMigration(..));
-        let code = || programs.iter().flat_map(|program| &program.code);
-        let migration = if code().any(|instr| migrates(&instr.op)) {
-            (0..mms).map(|_| packer.plane(pages)).collect()
-        } else {
-            Vec::new()
-        };
-        let nr = nr_range(world, programs);
-        let nr_mlock = packer.field(-nr..=nr);
-        let regions = world.regions.len();
-        let pmd = (0..mms)
-            .map(|_| (0..regions).map(|_| packer.field(0..=7)).collect())
-            .collect();
-        let folio = FolioLayout::new(&mut packer, world, programs);
-        let cpus = programs
-            .iter()
-            .zip(facts)
-            .enumerate()
-            .map(|(cpu, (p, f))| {
-                let batches = batches(cpu, world, programs);
-                cpu_layout(&mut packer, world, p, f, batches)
-            })
-            .collect();
-        let extra = extra
-            .iter()
-            .map(|range| packer.field(range.clone()))
-            .collect();
+        let changed = Changed::by(world, programs);
+        let mut packer = Packer::new(programs.len());
+        Layout::pack(&mut packer, world, programs, facts, extra, &changed);
+        packer.again();
         let words = packer.words();
         if words > usize::from(u16::MAX) {
             return Err(LayoutError(format!(
                 "a state of {words} words is too large"
             )));
         }
-        Ok(Layout {
-            words,
+        Ok(Layout::pack(
+            &mut packer,
+            world,
+            programs,
+            facts,
+            extra,
+            &changed,
+        ))
+    }
+
+    fn pack(
+        packer: &mut Packer,
+        world: &World,
+        programs: &[Program],
+        facts: &[Facts],
+        extra: &[std::ops::RangeInclusive<i64>],
+        changed: &Changed<'_>,
+    ) -> Layout {
+        let pages = world.pages();
+        let mut plane = |object| packer.of(changed.alone(object)).plane(pages);
+        let (mlocked, lru) = (plane(Flag::Mlocked.into()), plane(Flag::Lru.into()));
+        let (tail, compound) = (plane(Object::Shape), plane(Object::Shape));
+        let (rides, free) = (plane(Object::Rides), plane(Object::Free));
+        let vm_locked = (0..world.mms).map(|mm| plane(Object::VmLocked(mm)));
+        let vm_locked = vm_locked.collect();
+        let pte = (0..world.mms).map(|mm| plane(Object::Maps(mm))).collect();
+        let migrates = |op: &Op| matches!(op, Op::PteToMigration(..));
+        let mut code = programs.iter().flat_map(|program| &program.code);
+        let migration = if code.any(|instr| migrates(&instr.op)) {
+            (0..world.mms).map(|mm| plane(Object::Maps(mm))).collect()
+        } else {
+            Vec::new()
+        };
+        let split_ref = packer.of(changed.by_ops(|op| {
+            let splits = |op: &FolioOp| matches!(op, FolioOp::SplitTail(..));
+            matches!(op, Op::GetSplitRef(_) | Op::PutSplitRef(..))
+                || matches!(op, Op::Folio(op) if splits(op))
+        }));
+        let split_ref = split_ref.plane(pages);
+        let nr = nr_range(world, programs);
+        let nr_mlock = packer.of(changed.alone(Object::Statistic)).field(-nr..=nr);
+        let pmd = (0..world.mms).map(|mm| {
+            let packer = packer.of(changed.alone(Object::Maps(mm)));
+            world.regions.iter().map(|_| packer.field(0..=7)).collect()
+        });
+        let pmd = pmd.collect();
+        let folio = FolioLayout::new(packer, world, changed);
+        let cpus = programs.iter().zip(facts).enumerate().map(|(cpu, (p, f))| {
+            let batches = batches(cpu, world, programs);
+            cpu_layout(packer, cpu, world, p, f, batches)
+        });
+        let cpus = cpus.collect();
+        let extra = extra.iter().enumerate().map(|(i, range)| {
+            let owner = (i < programs.len()).then_some(i);
+            packer.of(owner).field(range.clone())
+        });
+        let extra = extra.collect();
+        Layout {
+            words: packer.words(),
+            blocks: packer.blocks(),
             nr_mlock,
             mlocked,
             lru,
@@ -359,8 +226,53 @@ impl Layout {
             folio,
             cpus,
             extra,
-        })
+        }
     }
+}
+
+/// Who changes what.
+pub(super) struct Changed<'p> {
+    programs: &'p [Program],
+    /// What each CPU may change, anywhere.
+    by: Vec<Access>,
+}
+
+impl<'p> Changed<'p> {
+    fn by(world: &World, programs: &'p [Program]) -> Changed<'p> {
+        let changes = |program: &Program| {
+            let mut all = Access::NONE;
+            for instr in &program.code {
+                all.join(&Access::of(world, &instr.op, &|_| Interval::ANY));
+            }
+            all
+        };
+        Changed {
+            programs,
+            by: programs.iter().map(changes).collect(),
+        }
+    }
+
+    /// The CPU that alone changes a kind of thing.
+    pub(super) fn alone(&self, object: Object) -> Option<usize> {
+        only((0..self.by.len()).filter(|&cpu| self.by[cpu].changes(object)))
+    }
+
+    /// The CPU that alone has instructions like these.
+    pub(super) fn by_ops(&self, like: impl Fn(&Op) -> bool) -> Option<usize> {
+        let has = |cpu: &usize| self.programs[*cpu].code.iter().any(|i| like(&i.op));
+        only((0..self.programs.len()).filter(has))
+    }
+
+    /// Whether any CPU has an instruction like these.
+    pub(super) fn any(&self, like: impl Fn(&Op) -> bool) -> bool {
+        let mut code = self.programs.iter().flat_map(|program| &program.code);
+        code.any(|instr| like(&instr.op))
+    }
+}
+
+/// The only one there is.
+fn only(mut cpus: impl Iterator<Item = usize>) -> Option<usize> {
+    cpus.next().filter(|_| cpus.next().is_none())
 }
 
 /// The page vectors of `cpu` that some program touches, or that start with pages in them.
@@ -379,11 +291,13 @@ fn batches(cpu: usize, world: &World, programs: &[Program]) -> BTreeSet<Batch> {
 
 fn cpu_layout(
     packer: &mut Packer,
+    cpu: usize,
     world: &World,
     program: &Program,
     facts: &Facts,
     batches: BTreeSet<Batch>,
 ) -> CpuLayout {
+    let packer = packer.of(Some(cpu));
     let slots = facts.slot.iter().copied().max().map_or(0, |s| s + 1);
     let fields: Vec<Field> = (0..slots)
         .map(|slot| {
@@ -435,19 +349,18 @@ fn cpu_layout(
     let batch = (0..entries).map(|_| (packer.field(page.clone()), packer.field(0..=2)));
     let batch = batch.collect();
     let pc = packer.field(0..=program.code.len() as i64);
-    let mut own = vec![0; packer.words()];
-    for field in fields.iter().chain([&pc]) {
-        field.fill(&mut own);
-    }
+    let regs: Vec<Field> = facts.slot.iter().map(|&slot| fields[slot]).collect();
+    let rest = |(at, dead): (usize, &Vec<Reg>)| {
+        let zero = dead.iter().map(|reg| (regs[usize::from(reg.0)], 0));
+        stores(zero.chain([(pc, at as i64)]))
+    };
+    let own = stores(fields.iter().chain([&pc]).map(|field| (*field, 0)));
     CpuLayout {
-        own: own
-            .into_iter()
-            .enumerate()
-            .filter(|(_, bits)| *bits != 0)
-            .collect(),
+        own: own.iter().map(|one| (one.word, !one.keep)).collect(),
+        rests: facts.dead.iter().enumerate().map(rest).collect(),
         batch,
         pc,
-        regs: facts.slot.iter().map(|&slot| fields[slot]).collect(),
+        regs,
         ranges: fields.iter().map(|field| field.range()).collect(),
         slots: fields,
         locks,
@@ -459,6 +372,26 @@ fn cpu_layout(
     }
 }
 
+/// The stores that give these fields these values.
+fn stores(values: impl Iterator<Item = (Field, i64)>) -> Vec<Rest> {
+    let mut words: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
+    for (field, value) in values {
+        let (word, mask) = field.place();
+        if mask == 0 {
+            continue;
+        }
+        let (all, bits) = words.entry(word).or_default();
+        *all |= mask;
+        *bits = *bits & !mask | field.bits_of(value);
+    }
+    let store = |(word, (all, bits)): (usize, (u64, u64))| Rest {
+        word,
+        keep: !all,
+        bits,
+    };
+    words.into_iter().map(store).collect()
+}
+
 /// The values a local variable may hold.
 fn reg_range(world: &World, kind: RegKind) -> std::ops::RangeInclusive<i64> {
     let thp = i64::from(world.thp_pages);
@@ -467,134 +400,5 @@ fn reg_range(world: &World, kind: RegKind) -> std::ops::RangeInclusive<i64> {
         RegKind::Small => 0..=7,
         RegKind::Page => 0..=i64::from(world.pages()) + thp + 1,
         RegKind::Count => -(thp + 1)..=thp + 1,
-    }
-}
-
-/// Puts fields and planes into the first word with room.
-#[derive(Default)]
-pub(super) struct Packer {
-    used: Vec<u8>,
-}
-
-impl Packer {
-    fn field(&mut self, range: std::ops::RangeInclusive<i64>) -> Field {
-        let span = range.end().abs_diff(*range.start());
-        let width = (64 - span.leading_zeros()) as u8;
-        let (word, shift) = self.room(width);
-        Field {
-            word,
-            shift,
-            width,
-            min: *range.start(),
-        }
-    }
-
-    pub(super) fn plane(&mut self, pages: u16) -> Plane {
-        let (word, shift) = if pages == 0 {
-            (0, 0)
-        } else if pages <= 64 {
-            self.room(pages as u8)
-        } else {
-            let word = self.used.len() as u16;
-            self.used
-                .extend(std::iter::repeat_n(64, usize::from(pages).div_ceil(64)));
-            (word, 0)
-        };
-        Plane { word, shift, pages }
-    }
-
-    fn room(&mut self, width: u8) -> (u16, u8) {
-        let word = self
-            .used
-            .iter()
-            .position(|&used| used + width <= 64)
-            .unwrap_or_else(|| {
-                self.used.push(0);
-                self.used.len() - 1
-            });
-        let shift = self.used[word];
-        self.used[word] += width;
-        (word as u16, if shift == 64 { 0 } else { shift })
-    }
-
-    fn words(&self) -> usize {
-        self.used.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use quickcheck::TestResult;
-
-    #[test]
-    fn what_is_packed_is_unpacked_and_nothing_else_changes() {
-        fn holds(fields: Vec<(i32, u16)>, planes: Vec<u16>, picks: Vec<(u8, u32)>) -> TestResult {
-            let planes: Vec<u16> = planes.into_iter().map(|p| 1 + p % 200).take(4).collect();
-            if fields.is_empty() || fields.len() > 20 {
-                return TestResult::discard();
-            }
-            let mut packer = Packer::default();
-            let placed: Vec<(Field, i64, i64)> = fields
-                .iter()
-                .map(|&(min, span)| {
-                    let (min, max) = (i64::from(min), i64::from(min) + i64::from(span));
-                    (packer.field(min..=max), min, max)
-                })
-                .collect();
-            let bits: Vec<Plane> = planes.iter().map(|&pages| packer.plane(pages)).collect();
-            let mut state = vec![0; packer.words()];
-            let mut numbers: Vec<i64> =
-                placed.iter().map(|(field, ..)| field.get(&state)).collect();
-            let mut marks: Vec<Vec<bool>> = planes
-                .iter()
-                .map(|&pages| vec![false; usize::from(pages)])
-                .collect();
-            for (which, value) in picks {
-                let which = usize::from(which) % (placed.len() + bits.len());
-                if let Some((field, min, max)) = placed.get(which) {
-                    let value = min + i64::from(value) % (max - min + 1);
-                    assert!(field.set(&mut state, value));
-                    numbers[which] = value;
-                } else {
-                    let which = which - placed.len();
-                    let page = value as usize % marks[which].len();
-                    bits[which].set(&mut state, page as u16, value % 3 > 0);
-                    marks[which][page] = value % 3 > 0;
-                }
-            }
-            let same = placed
-                .iter()
-                .zip(&numbers)
-                .all(|((f, ..), n)| f.get(&state) == *n);
-            let as_set = bits.iter().zip(&marks).all(|(plane, marks)| {
-                (0..).zip(marks).all(|(page, mark)| {
-                    let from = usize::from(page);
-                    let next = marks[from..].iter().position(|mark| !mark);
-                    let last = marks[..=from].iter().rposition(|mark| !mark);
-                    plane.get(&state, page) == *mark
-                        && plane.next_clear(&state, page)
-                            == next.map_or(marks.len(), |n| from + n) as u16
-                        && plane.last_clear(&state, page) == last.unwrap_or(0) as u16
-                })
-            });
-            TestResult::from_bool(same && as_set)
-        }
-        quickcheck::quickcheck(
-            holds as fn(Vec<(i32, u16)>, Vec<u16>, Vec<(u8, u32)>) -> TestResult,
-        );
-    }
-
-    #[test]
-    fn what_does_not_fit_is_told_and_changes_nothing() {
-        fn holds(min: i32, span: u16, value: i64) -> bool {
-            let mut packer = Packer::default();
-            let field = packer.field(i64::from(min)..=i64::from(min) + i64::from(span));
-            let mut state = vec![0; packer.words().max(1)];
-            let before = field.get(&state);
-            let fits = field.set(&mut state, value);
-            field.get(&state) == if fits { value } else { before }
-        }
-        quickcheck::quickcheck(holds as fn(i32, u16, i64) -> bool);
     }
 }

@@ -2,9 +2,10 @@
 
 use super::dataflow::PageHold;
 use super::exec::Machine;
-use super::layout::{CpuLayout, Plane};
+use super::layout::CpuLayout;
 use super::lock::{LockName, Mode};
 use super::op::Pc;
+use super::packed::Plane;
 use super::pagevec::Batch;
 use super::world::Pmd;
 use std::ops::Range;
@@ -184,11 +185,13 @@ impl<'a> State<'a> {
     }
 
     /// The next instruction of a CPU.
+    #[inline]
     pub fn pc(self, cpu: usize) -> Pc {
         self.cpu(cpu).pc.get(self.words) as Pc
     }
 
     /// The call a CPU is inside of, by its place in the CPU's script.
+    #[inline]
     pub fn call(self, cpu: usize) -> Option<u8> {
         self.machine.facts[cpu].call[usize::from(self.pc(cpu))]
     }
@@ -317,6 +320,7 @@ impl<'a> State<'a> {
             .map(|page| page as u16 - 1)
     }
 
+    #[inline]
     pub(super) fn cpu(self, cpu: usize) -> &'a CpuLayout {
         &self.machine.layout.cpus[cpu]
     }

@@ -5,8 +5,9 @@
 //! That is not so if somebody reaches into the page vectors of a certain CPU; then none are alike.
 
 use super::exec::Machine;
-use super::layout::{CpuLayout, Field};
+use super::layout::CpuLayout;
 use super::op::Program;
+use super::packed::Field;
 use super::pagevec::Pagevec;
 use std::cmp::Ordering;
 

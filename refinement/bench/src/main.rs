@@ -108,6 +108,10 @@ impl System for Unjudged {
         self.0.initial()
     }
 
+    fn blocks(&self) -> Vec<usize> {
+        self.0.blocks()
+    }
+
     fn actors(&self) -> usize {
         self.0.actors()
     }

@@ -1,16 +1,18 @@
 //! Breadth-first search, level by level, on any number of threads.
 //!
 //! A level is worked off in blocks.
-//! First every thread takes steps from some of the block's states and sorts the states they lead to
-//! by shard; then every thread adds what belongs to some of the shards.
+//! First every thread takes steps from some of the block's states, and looks up what the states they
+//! lead to consist of; then what was found is added, in the order of the states it was found from.
 //! No thread waits for a lock, and what is seen, counted and numbered does not depend on how many
 //! there are.
 //! Last, states that left an actor out and turn out to lead to a state that is not deeper are looked
 //! at again, with the rest of the actors (see [`Reduction`]).
 
 use super::reduce::{Reduction, Walker, everyone, members};
-use super::store::{Entry, Id, PARTS, Store, place};
-use super::{Finding, Notes, System, Taken, stuck};
+use super::roots::{AHEAD, Blocks, spread};
+use super::store::{Id, Opened, Store, is_known};
+use super::stuck::{self, Onward};
+use super::{Finding, Notes, System, Taken};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -103,7 +105,7 @@ pub struct Exploration<N> {
     pub depth: usize,
     /// For each finding, the length of the shortest way to it, the telling step included.
     pub first: BTreeMap<Finding, usize>,
-    /// Memory taken by the states, in bytes.
+    /// Memory taken by the states and what is kept of each, in bytes.
     pub bytes: usize,
     /// What the system remembered.
     pub notes: N,
@@ -118,16 +120,13 @@ pub fn explore<S: System>(
     let mut search = Search::new(system, options);
     let mut coverage = search.run(watch);
     let livelock = match coverage {
-        Coverage::Exhaustive if search.returns => {
-            search.begin_level();
-            stuck::first(
-                system,
-                options.reduction,
-                &search.store,
-                &search.levels,
-                (&search.ends, &search.turns),
-            )
-        }
+        Coverage::Exhaustive if search.returns => stuck::first(
+            system,
+            options.reduction,
+            &search.store,
+            &search.levels,
+            &search.onward,
+        ),
         _ => None,
     };
     if let Some(depth) = livelock {
@@ -136,10 +135,11 @@ pub fn explore<S: System>(
     if search.store.len() > options.limits.states {
         coverage = Coverage::Bounded;
     }
-    let steps = search.walkers.iter().map(|walker| walker.steps).sum();
+    let bytes = search.bytes();
+    let steps = search.workers.iter().map(|one| one.walker.steps).sum();
     let mut notes = S::Notes::default();
-    for walker in search.walkers {
-        notes.merge(walker.notes);
+    for worker in search.workers {
+        notes.merge(worker.walker.notes);
     }
     if options.reduction.symmetry {
         system.share(&mut notes);
@@ -151,16 +151,10 @@ pub fn explore<S: System>(
         steps,
         depth: search.depth,
         first: search.first,
-        bytes: search.store.bytes(),
+        bytes,
         notes,
     }
 }
-
-/// For each part of the states, how many it had when a level began.
-pub(super) type Level = [u32; PARTS];
-
-/// States, each behind its number.
-type Row = Vec<u64>;
 
 /// States that one thread looks at in one go.
 const CHUNK: usize = 64;
@@ -172,13 +166,11 @@ const WORTH: usize = 4;
 struct Search<'s, S: System> {
     system: &'s S,
     options: Options,
-    words: usize,
     store: Store,
-    walkers: Vec<Walker<'s, S>>,
-    levels: Vec<Level>,
-    ends: Vec<Id>,
-    /// All steps from states that lead to none at which the actors have come further.
-    turns: Vec<(Id, Id)>,
+    workers: Vec<Worker<'s, S>>,
+    /// How many states there were when each level began.
+    levels: Vec<Id>,
+    onward: Onward,
     first: BTreeMap<Finding, usize>,
     transitions: usize,
     /// The level that is worked off.
@@ -187,34 +179,60 @@ struct Search<'s, S: System> {
     returns: bool,
 }
 
+/// One thread's tools.
+struct Worker<'s, S: System> {
+    system: &'s S,
+    walker: Walker<'s, S>,
+    /// The state that steps are taken from.
+    from: Opened,
+    tried: Vec<Tried>,
+    sets: Vec<u32>,
+}
+
 /// What one chunk of states leads to.
+#[derive(Default)]
 struct Found {
-    /// The parent's number, then the state, for each.
-    to: Vec<u64>,
+    steps: Vec<Led>,
+    /// The states of those steps that lead to something unknown.
+    unknown: Vec<u64>,
     /// States without a way on.
     ends: Vec<Id>,
-    transitions: usize,
     findings: Vec<Finding>,
     /// What actors that wait tell.
     waiting: Vec<Finding>,
     deadlock: bool,
 }
 
+/// A step, and where it led.
+#[derive(Clone, Copy)]
+struct Led {
+    from: Id,
+    /// Whether some actor was not tried.
+    left_out: bool,
+    /// Whether it leads to a state at which the actors have come further, and whether any step from
+    /// there does, as far as those go that were tried.
+    further: bool,
+    turn: bool,
+    to: Blocks,
+}
+
 impl<'s, S: System> Search<'s, S> {
     fn new(system: &'s S, options: Options) -> Self {
-        let words = system.initial().len();
-        let threads = options.threads.max(1);
+        let store = Store::new(&system.blocks());
+        let worker = |_| Worker {
+            system,
+            walker: Walker::new(system, options.reduction),
+            from: store.opened(),
+            tried: (0..system.actors()).map(|_| Tried::default()).collect(),
+            sets: Vec::new(),
+        };
         Search {
             system,
             options,
-            words,
-            store: Store::new(words),
-            walkers: (0..threads)
-                .map(|_| Walker::new(system, options.reduction))
-                .collect(),
+            workers: (0..options.threads.max(1)).map(worker).collect(),
+            store,
             levels: Vec::new(),
-            ends: Vec::new(),
-            turns: Vec::new(),
+            onward: Onward::default(),
             first: BTreeMap::new(),
             transitions: 0,
             depth: 0,
@@ -222,30 +240,35 @@ impl<'s, S: System> Search<'s, S> {
         }
     }
 
+    /// Memory taken by states and by what is kept of each, in bytes.
+    fn bytes(&self) -> usize {
+        self.store.bytes() + self.onward.bytes()
+    }
+
     fn run(&mut self, watch: &mut dyn FnMut(Progress) -> ControlFlow<()>) -> Coverage {
-        let mut level = self.start();
+        self.start();
+        let mut done = 0;
         loop {
             if self.depth >= self.options.limits.depth {
                 return Coverage::Bounded;
             }
-            let mut next = Row::new();
-            let stride = self.words + 1;
-            let chunks: Vec<&[u64]> = level.chunks(CHUNK * stride).collect();
-            let mut left = level.len() / stride;
-            for block in chunks.chunks(BLOCK) {
-                let found = self.expand(block, Who::Enough);
-                let again = self.take_in(&found, &mut next);
+            let end = self.store.len() as Id;
+            self.levels.push(end);
+            while done < end {
+                let block = done..end.min(done + (CHUNK * BLOCK) as Id);
+                done = block.end;
+                let found = self.expand(&block.collect::<Vec<Id>>(), Who::Enough);
+                let mut again = self.take_in(&found);
                 if !again.is_empty() {
-                    let states = self.states(again);
-                    let chunks: Vec<&[u64]> = states.chunks(CHUNK * stride).collect();
-                    let found = self.expand(&chunks, Who::Rest);
-                    self.take_in(&found, &mut next);
+                    again.sort_unstable();
+                    again.dedup();
+                    let found = self.expand(&again, Who::Rest);
+                    self.take_in(&found);
                 }
-                left -= block.iter().map(|chunk| chunk.len()).sum::<usize>() / stride;
-                let bytes = self.store.bytes();
+                let bytes = self.bytes();
                 let progress = Progress {
                     states: self.store.len(),
-                    frontier: left + next.len() / stride,
+                    frontier: self.store.len() - done as usize,
                     depth: self.depth,
                     bytes,
                 };
@@ -255,20 +278,18 @@ impl<'s, S: System> Search<'s, S> {
                     return Coverage::Bounded;
                 }
             }
-            if next.is_empty() {
+            if self.store.len() == done as usize {
                 return Coverage::Exhaustive;
             }
-            self.begin_level();
             self.depth += 1;
-            level = next;
         }
     }
 
     /// Puts the first state in its place.
-    fn start(&mut self) -> Row {
+    fn start(&mut self) {
         let mut state = self.system.initial();
         if self.options.reduction.fuse
-            && let Some(walker) = self.walkers.first_mut()
+            && let Some(Worker { walker, .. }) = self.workers.first_mut()
         {
             walker.follow(&mut state);
             for finding in walker.findings.drain(..) {
@@ -281,112 +302,88 @@ impl<'s, S: System> Search<'s, S> {
         if self.options.reduction.symmetry {
             self.system.canonical(&mut state);
         }
-        self.begin_level();
-        // The first state is its own parent; its number depends on nothing but itself.
-        let mut entry = vec![0];
-        entry.extend(&state);
-        let (first, _) = self.store.insert(&entry);
-        self.store.set_parent(first, first);
-        self.begin_level();
-        entry[0] = u64::from(first);
-        entry
+        self.store.insert(&state);
+        self.levels.push(0);
     }
 
-    fn begin_level(&mut self) {
-        self.levels.push(self.store.sizes());
-    }
-
-    /// Takes every step from the states of some chunks.
-    fn expand(&mut self, chunks: &[&[u64]], who: Who) -> Vec<Found> {
-        let (system, stride) = (self.system, self.words + 1);
-        let threads = self.walkers.len().min(chunks.len() / WORTH).max(1);
-        if threads == 1 {
-            let walker = &mut self.walkers[0];
-            return chunks
-                .iter()
-                .map(|chunk| expand(system, walker, chunk, (stride, who)))
-                .collect();
+    /// Takes every step from some states.
+    fn expand(&mut self, states: &[Id], who: Who) -> Vec<Found> {
+        let chunks: Vec<&[Id]> = states.chunks(CHUNK).collect();
+        let threads = self.workers.len().min(chunks.len() / WORTH).max(1);
+        let (store, workers) = (&self.store, &mut self.workers[..threads]);
+        if let [worker] = workers {
+            let expand = |chunk: &&[Id]| worker.expand(store, chunk, who);
+            return chunks.iter().map(expand).collect();
         }
         let next = AtomicUsize::new(0);
+        let work = |worker: &mut Worker<'s, S>| {
+            let mut mine = Vec::new();
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let Some(chunk) = chunks.get(i) else {
+                    return mine;
+                };
+                mine.push((i, worker.expand(store, chunk, who)));
+            }
+        };
         let mut found: Vec<(usize, Found)> = std::thread::scope(|scope| {
-            let handles: Vec<_> = self.walkers[..threads]
-                .iter_mut()
-                .map(|walker| {
-                    let next = &next;
-                    scope.spawn(move || {
-                        let mut mine = Vec::new();
-                        loop {
-                            let i = next.fetch_add(1, Ordering::Relaxed);
-                            let Some(chunk) = chunks.get(i) else {
-                                return mine;
-                            };
-                            mine.push((i, expand(system, walker, chunk, (stride, who))));
-                        }
-                    })
-                })
-                .collect();
+            let spawn = |worker| scope.spawn(|| work(worker));
+            let handles: Vec<_> = workers.iter_mut().map(spawn).collect();
             handles.into_iter().flat_map(joined).collect()
         });
         found.sort_by_key(|(i, _)| *i);
         found.into_iter().map(|(_, found)| found).collect()
     }
 
-    /// The states with these numbers, each behind its number.
-    fn states(&self, mut ids: Vec<Id>) -> Row {
-        ids.sort_unstable();
-        ids.dedup();
-        let mut row = Row::new();
-        for id in ids {
-            row.push(u64::from(id));
-            self.store.get(id, &mut row);
-        }
-        row
-    }
-
-    /// Adds what was found; what is new becomes part of the next level.
+    /// Adds what was found; what is new belongs to the next level.
     ///
     /// Returns the states that left an actor out and lead to a state that is not deeper.
-    fn take_in(&mut self, found: &[Found], next: &mut Row) -> Vec<Id> {
+    fn take_in(&mut self, found: &[Found]) -> Vec<Id> {
         // Who waits tells so in the state that it waits in, who moves at the end of the step.
         for finding in found.iter().flat_map(|one| &one.waiting) {
             self.first.entry(*finding).or_insert(self.depth);
         }
+        let next_level = self.levels.last().copied().unwrap_or(0);
+        let words = self.store.words();
+        let mut again = Vec::new();
         for one in found {
-            self.transitions += one.transitions;
-            self.ends.extend(&one.ends);
+            self.transitions += one.steps.len();
+            self.onward.ends.extend(&one.ends);
             for finding in &one.findings {
                 self.first.entry(*finding).or_insert(self.depth + 1);
             }
             if one.deadlock {
                 self.first.entry(Finding::DEADLOCK).or_insert(self.depth);
             }
-        }
-        let Some(&level) = self.levels.last() else {
-            return Vec::new();
-        };
-        let stride = self.words + 1;
-        let entries = found.iter().flat_map(|one| one.to.chunks_exact(stride));
-        let entries: Vec<Entry<'_>> = entries.collect();
-        let threads = self.walkers.len().min(found.len() / WORTH).max(1);
-        let mut again = Vec::new();
-        let (returns, turns) = (&mut self.returns, &mut self.turns);
-        self.store
-            .insert_all(&entries, threads, |entry, (id, new)| {
-                if entry[0] & TURN != 0 {
-                    turns.push((entry[0] as Id, id));
+            let mut unknown = one.unknown.chunks_exact(words);
+            for steps in one.steps.chunks(AHEAD) {
+                let mut hashes = [0; AHEAD];
+                for (hash, step) in hashes.iter_mut().zip(steps) {
+                    *hash = spread(step.to);
                 }
-                let (part, number) = place(id);
-                if number < level[part] {
-                    *returns = true;
-                    if entry[0] & LEFT_OUT != 0 {
-                        again.push(entry[0] as Id);
+                self.store.touch(&hashes[..steps.len()]);
+                for (step, hash) in steps.iter().zip(hashes) {
+                    let (mut to, mut hash) = (step.to, hash);
+                    if !is_known(to) {
+                        let state = unknown.next().unwrap_or_default();
+                        to = self.store.number(to, state);
+                        hash = spread(to);
+                    }
+                    let (id, _) = self.store.add(to, hash);
+                    if step.further {
+                        self.onward.forwards(step.from, id);
+                    } else if step.turn {
+                        self.onward.turn(step.from, id);
+                    }
+                    if id < next_level {
+                        self.returns = true;
+                        if step.left_out {
+                            again.push(step.from);
+                        }
                     }
                 }
-                if new {
-                    next.push(u64::from(id));
-                    next.extend(&entry[1..]);
-                }
-            });
+            }
+        }
         again
     }
 }
@@ -400,12 +397,6 @@ enum Who {
     Rest,
 }
 
-/// The bit of a parent that left an actor out.
-const LEFT_OUT: u64 = 1 << 32;
-/// The bit of a parent that leads to no state at which the actors have come further, as far as those
-/// go that were tried.
-const TURN: u64 = 1 << 33;
-
 /// What a thread returns; a thread that panics takes the search with it.
 fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
     handle
@@ -413,64 +404,62 @@ fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// Takes steps from the states of one chunk.
-fn expand<S: System>(
-    system: &S,
-    walker: &mut Walker<'_, S>,
-    chunk: &[u64],
-    (stride, who): (usize, Who),
-) -> Found {
-    let mut found = Found {
-        to: Vec::new(),
-        ends: Vec::new(),
-        transitions: 0,
-        findings: Vec::new(),
-        waiting: Vec::new(),
-        deadlock: false,
-    };
-    let all = everyone(system.actors());
-    let mut tried: Vec<Tried> = (0..system.actors()).map(|_| Tried::default()).collect();
-    for entry in chunk.chunks_exact(stride) {
-        let (parent, state) = (entry[0], &entry[1..]);
-        for one in &mut tried {
-            one.taken = None;
-        }
-        let mut set = enough(walker, state, &mut tried);
-        if who == Who::Rest {
-            set = all & !set;
-            for actor in members(set) {
-                tried[actor].attempt(walker, state, actor);
+impl<S: System> Worker<'_, S> {
+    /// Takes steps from the states of one chunk.
+    fn expand(&mut self, store: &Store, chunk: &[Id], who: Who) -> Found {
+        let mut found = Found::default();
+        found.steps.reserve(2 * chunk.len());
+        let Worker {
+            system,
+            walker,
+            from,
+            tried,
+            sets,
+        } = self;
+        let all = everyone(system.actors());
+        for &id in chunk {
+            store.open(id, from);
+            let state = &from.words;
+            for one in tried.iter_mut() {
+                one.taken = None;
+            }
+            let mut set = enough(*system, walker, sets, state, tried);
+            if who == Who::Rest {
+                set = all & !set;
+                for actor in members(set) {
+                    tried[actor].attempt(*system, walker, state, actor);
+                }
+            }
+            found.findings.append(&mut walker.findings);
+            found.waiting.append(&mut walker.waiting);
+            let far = how_far(*system, state);
+            let further = |one: &Tried| one.far > far;
+            let moves = || members(set).map(|actor| &tried[actor]);
+            let moves = || moves().filter(|one| one.taken == Some(Taken::Moved));
+            let turn = !moves().any(further);
+            for one in moves() {
+                let to = store.code(from, &one.next);
+                if !is_known(to) {
+                    found.unknown.extend(&one.next);
+                }
+                found.steps.push(Led {
+                    from: id,
+                    left_out: set != all && who == Who::Enough,
+                    further: !turn && further(one),
+                    turn,
+                    to,
+                });
+            }
+            if set == all {
+                found.conclude(*system, walker, id, state, tried);
             }
         }
-        found.findings.append(&mut walker.findings);
-        found.waiting.append(&mut walker.waiting);
-        let left_out = if set == all || who == Who::Rest {
-            0
-        } else {
-            LEFT_OUT
-        };
-        let from = how_far(system, state);
-        let moves = || members(set).map(|actor| &tried[actor]);
-        let moves = || moves().filter(|one| one.taken == Some(Taken::Moved));
-        let turn = if moves().any(|one| how_far(system, &one.next) > from) {
-            0
-        } else {
-            TURN
-        };
-        for one in moves() {
-            found.transitions += 1;
-            found.to.push(parent | left_out | turn);
-            found.to.extend(&one.next);
+        for told in [&mut found.findings, &mut found.waiting] {
+            told.sort();
+            told.dedup();
         }
-        if set == all {
-            found.conclude(system, walker, parent as Id, state, &tried);
-        }
+        found
     }
-    for told in [&mut found.findings, &mut found.waiting] {
-        told.sort();
-        told.dedup();
-    }
-    found
 }
 
 /// How far the actors have come together: where this rises from step to step, there is an end to it.
@@ -480,12 +469,19 @@ fn how_far<S: System>(system: &S, state: &[u64]) -> u64 {
 }
 
 /// Tries sets of actors until one suffices: one of it moves, and none crashes.
-fn enough<S: System>(walker: &mut Walker<'_, S>, state: &[u64], tried: &mut [Tried]) -> u32 {
+fn enough<S: System>(
+    system: &S,
+    walker: &mut Walker<'_, S>,
+    sets: &mut Vec<u32>,
+    state: &[u64],
+    tried: &mut [Tried],
+) -> u32 {
     let mut last = 0;
-    for set in walker.candidates(state) {
+    walker.candidates(state, sets);
+    for &set in sets.iter() {
         last = set;
         for actor in members(set) {
-            tried[actor].attempt(walker, state, actor);
+            tried[actor].attempt(system, walker, state, actor);
         }
         let has = |taken| members(set).any(|actor| tried[actor].taken == Some(taken));
         if has(Taken::Moved) && !has(Taken::Crashed) {
@@ -523,12 +519,25 @@ impl Found {
 struct Tried {
     taken: Option<Taken>,
     next: Vec<u64>,
+    /// How far the actors have come there.
+    far: u64,
 }
 
 impl Tried {
-    fn attempt<S: System>(&mut self, walker: &mut Walker<'_, S>, state: &[u64], actor: usize) {
-        if self.taken.is_none() {
-            self.taken = Some(walker.go(state, actor, &mut self.next));
+    fn attempt<S: System>(
+        &mut self,
+        system: &S,
+        walker: &mut Walker<'_, S>,
+        state: &[u64],
+        actor: usize,
+    ) {
+        if self.taken.is_some() {
+            return;
         }
+        let taken = walker.go(state, actor, &mut self.next);
+        if taken == Taken::Moved {
+            self.far = how_far(system, &self.next);
+        }
+        self.taken = Some(taken);
     }
 }

@@ -12,6 +12,7 @@
 mod explore;
 mod preemptions;
 mod reduce;
+mod roots;
 mod sample;
 mod shortest;
 mod store;
@@ -66,6 +67,13 @@ pub trait System: Sync {
 
     /// The state to start from. All states have as many words.
     fn initial(&self) -> Vec<u64>;
+
+    /// How many words of a state, from the first one on, belong to each of a few blocks that change
+    /// together, such as what one actor alone changes. The fewer values each block takes, the less
+    /// room the states do.
+    fn blocks(&self) -> Vec<usize> {
+        vec![self.initial().len()]
+    }
 
     /// The number of actors.
     fn actors(&self) -> usize;

@@ -48,6 +48,12 @@ impl<S: System> System for Preemptions<'_, S> {
         state
     }
 
+    fn blocks(&self) -> Vec<usize> {
+        let mut blocks = self.system.blocks();
+        blocks.push(1);
+        blocks
+    }
+
     fn actors(&self) -> usize {
         self.system.actors()
     }

@@ -132,10 +132,10 @@ impl<'s, S: System> Walker<'s, S> {
     }
 
     /// Sets of actors of which one may suffice, smallest first, each actor a bit; the last one is all.
-    pub(super) fn candidates(&mut self, state: &[u64]) -> Vec<u32> {
+    pub(super) fn candidates(&mut self, state: &[u64], sets: &mut Vec<u32>) {
         let actors = self.system.actors();
         let all = everyone(actors);
-        let mut sets = Vec::new();
+        sets.clear();
         if self.reduction.ample || self.reduction.fuse {
             let meets: Vec<u32> = (0..actors)
                 .map(|actor| all & self.system.interferers(state, actor, &mut self.notes))
@@ -147,7 +147,6 @@ impl<'s, S: System> Walker<'s, S> {
             sets.dedup();
         }
         sets.push(all);
-        sets
     }
 
     fn step(&mut self, state: &[u64], actor: usize, next: &mut Vec<u64>) -> Taken {
@@ -191,5 +190,8 @@ pub(super) fn everyone(actors: usize) -> u32 {
 
 /// The actors in a set of bits.
 pub(super) fn members(set: u32) -> impl Iterator<Item = usize> {
-    (0..32).filter(move |&actor| set & 1 << actor != 0)
+    // Each time the lowest one that is left.
+    let rest = std::iter::successors(Some(set), |rest| Some(rest & rest.wrapping_sub(1)));
+    let rest = rest.take_while(|&rest| rest != 0);
+    rest.map(|rest| rest.trailing_zeros() as usize)
 }

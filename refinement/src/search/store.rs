@@ -1,24 +1,24 @@
 //! The set of states seen, each in a few bytes, exactly.
 //!
-//! A state is a row of words, and a step changes few of them.
-//! So the row is kept as a tree of pairs: two neighbouring words are a pair with a number, two
-//! neighbouring numbers are a pair with a number again, and what is left in the end is one pair of
-//! numbers for the whole state, the root.
-//! Pairs are kept once, whole: two states are the same if and only if their roots are.
-//! Near the words there are few different pairs, so a state costs little more than its root: eight
-//! bytes, with its place in the table and its parent some 20, whether it has four words or a hundred.
+//! A state is a row of words in a few *blocks* ([`System::blocks`](super::System::blocks)), of which a
+//! step changes one or two.
+//! A block is kept as a tree of pairs: two words are a pair with a number, two neighbouring numbers are
+//! a pair with a number again, up to one number for the block; and a state is the numbers of its
+//! blocks ([`Roots`]).
+//! Pairs are kept once, whole: two states are the same if and only if the numbers of their blocks are.
+//! There are few different blocks, so a state costs little more than their numbers and its place in the
+//! table, whether it has four words or a hundred.
 //!
-//! States are added by the thousand, one row of the trees after the other.
-//! Each set of pairs is cut into parts by a hash of the pair, so that several threads can add to it at
-//! once without a lock; which number a pair gets does not depend on how many there are.
+//! Most steps lead to blocks that are known, and [`Store::code`] finds their numbers without changing
+//! anything, so that several threads can look at once.
+//! What it does not find is added by [`Store::number`], in the order of the steps, so that numbers do
+//! not depend on how many threads there are.
 
-use super::table::{Key, Table, mix};
-use std::sync::atomic::{AtomicU32, Ordering};
+use super::roots::{BLOCKS, Blocks, Roots, spread};
+use super::table::{Table, mix};
+use std::ops::Range;
 
-/// How many parts a set has.
-pub(super) const PARTS: usize = 8;
-
-/// The number of a state: its part in the lowest bits.
+/// The number of a state: states are numbered as they arrive.
 pub(super) type Id = u32;
 
 /// A hash of a whole state.
@@ -29,310 +29,353 @@ pub(super) fn hash(state: &[u64]) -> u64 {
 /// The states seen so far.
 #[derive(Debug)]
 pub(super) struct Store {
-    /// Words per state, and the pairs in each row of a tree, from the leaves up to the last but the
-    /// root.
     words: usize,
-    rows: Vec<usize>,
-    /// Pairs of words.
-    leaves: Vec<Table<(u64, u64)>>,
-    /// Pairs of numbers, but for roots.
-    pairs: Vec<Table<u64>>,
-    /// The root of each state.
-    roots: Vec<Table<u64>>,
-    /// For each state, the state that it was first reached from.
-    parents: Vec<Vec<Id>>,
+    blocks: Vec<Block>,
+    roots: Roots,
 }
 
-/// A state to add, behind the number of the state that leads to it (in the low 32 bits).
-pub(super) type Entry<'e> = &'e [u64];
+/// Some words of a state, and all that was seen in them.
+#[derive(Debug)]
+struct Block {
+    words: Range<usize>,
+    /// The pairs in each row of the tree, from those of words up to the one of the block, by where
+    /// their numbers are in [`Opened::numbers`].
+    rows: Vec<Range<usize>>,
+    leaves: Table<(u64, u64)>,
+    /// Pairs of numbers, but for that of the block.
+    pairs: Table<u64>,
+    /// The pair of the block, if that is not a leaf.
+    tops: Table<u64>,
+}
 
-/// The number of a state, and whether it is new.
-pub(super) type Added = (Id, bool);
+/// A state with the numbers of all pairs that it consists of.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) words: Vec<u64>,
+    numbers: Vec<u32>,
+}
+
+/// The number of a block that is not known yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// Whether all blocks are known.
+pub(super) fn is_known(blocks: Blocks) -> bool {
+    !blocks.contains(&UNKNOWN)
+}
 
 impl Store {
-    pub(super) fn new(words: usize) -> Store {
-        let mut rows = vec![words.div_ceil(2).max(1)];
-        while let Some(&row) = rows.last().filter(|row| **row > 2) {
-            rows.push(row.div_ceil(2));
+    /// A store for states whose blocks have so many words.
+    pub(super) fn new(blocks: &[usize]) -> Store {
+        let mut blocks: Vec<usize> = blocks.iter().copied().filter(|&words| words > 0).collect();
+        // The rest is one block together.
+        let rest: usize = blocks.drain(BLOCKS.min(blocks.len())..).sum();
+        if let Some(last) = blocks.last_mut() {
+            *last += rest;
         }
+        let (mut words, mut numbers) = (0, 0);
+        let mut block = |count| {
+            let block = Block::new(words..words + count, numbers);
+            words += count;
+            numbers = block.top() + 1;
+            block
+        };
         Store {
+            blocks: blocks.into_iter().map(&mut block).collect(),
             words,
-            rows,
-            leaves: (0..PARTS).map(|_| Table::new()).collect(),
-            pairs: (0..PARTS).map(|_| Table::new()).collect(),
-            roots: (0..PARTS).map(|_| Table::new()).collect(),
-            parents: vec![Vec::new(); PARTS],
+            roots: Roots::new(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.parents.iter().map(Vec::len).sum()
+        self.roots.len()
     }
 
-    /// How many states each part has.
-    pub(super) fn sizes(&self) -> [u32; PARTS] {
-        std::array::from_fn(|part| self.parents[part].len() as u32)
+    /// Words per state.
+    pub(super) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// Where a state can be opened.
+    pub(super) fn opened(&self) -> Opened {
+        let numbers = self.blocks.last().map_or(0, |block| block.top() + 1);
+        Opened {
+            words: vec![0; self.words],
+            numbers: vec![UNKNOWN; numbers],
+        }
+    }
+
+    /// Opens the state with this number; the more it has in common with the one opened before, the
+    /// faster.
+    pub(super) fn open(&self, id: Id, out: &mut Opened) {
+        for (block, number) in self.blocks.iter().zip(self.roots.get(id)) {
+            block.open(block.last(), 0, number, out);
+        }
+    }
+
+    /// The blocks of a state that one step led to from an opened one, as far as they are known.
+    pub(super) fn code(&self, from: &Opened, state: &[u64]) -> Blocks {
+        let mut code = [0; BLOCKS];
+        for (block, number) in self.blocks.iter().zip(&mut code) {
+            let (was, is) = (
+                &from.words[block.words.clone()],
+                &state[block.words.clone()],
+            );
+            let changed = was
+                .iter()
+                .zip(is)
+                .fold(0, |all, (was, is)| all | (was ^ is));
+            *number = if changed == 0 {
+                from.numbers[block.top()]
+            } else {
+                let known = block.code(block.last(), 0, Some(from), state);
+                known.unwrap_or(UNKNOWN)
+            };
+        }
+        code
+    }
+
+    /// All blocks of a state, of which some are known.
+    pub(super) fn number(&mut self, mut code: Blocks, state: &[u64]) -> Blocks {
+        for (block, number) in self.blocks.iter_mut().zip(&mut code) {
+            if *number == UNKNOWN {
+                *number = block.number(block.last(), 0, state);
+            }
+        }
+        code
     }
 
     /// Adds a state; tells its number and whether it is new.
-    pub(super) fn insert(&mut self, entry: Entry<'_>) -> Added {
-        let mut added = (0, false);
-        self.insert_all(&[entry], 1, |_, one| added = one);
-        added
+    pub(super) fn insert(&mut self, state: &[u64]) -> (Id, bool) {
+        let mut code = [0; BLOCKS];
+        code[..self.blocks.len()].fill(UNKNOWN);
+        let code = self.number(code, state);
+        self.add(code, spread(code))
     }
 
-    /// Adds states; tells of each, in order, its number and whether it is new.
-    pub(super) fn insert_all(
-        &mut self,
-        entries: &[Entry<'_>],
-        threads: usize,
-        mut tell: impl FnMut(Entry<'_>, Added),
-    ) {
-        let width = self.rows[0];
-        let leaf = |i: usize| {
-            let state = &entries[i / width][1..];
-            leaf(state, i % width)
-        };
-        let mut numbers = fresh(entries.len() * width);
-        number_all(
-            &mut self.leaves,
-            threads,
-            width,
-            numbers.len(),
-            leaf,
-            &numbers,
-        );
-        for two in self.rows.windows(2) {
-            let (from, to) = (two[0], two[1]);
-            let row = fresh(entries.len() * to);
-            let key = |i: usize| {
-                let (entry, at) = (i / to, i % to);
-                let left = numbers[entry * from + 2 * at].load(Ordering::Relaxed);
-                let right = (2 * at + 1 < from)
-                    .then(|| numbers[entry * from + 2 * at + 1].load(Ordering::Relaxed));
-                // An odd one at the end is paired with nothing.
-                pair(left, right.unwrap_or(u32::MAX))
-            };
-            number_all(&mut self.pairs, threads, to, row.len(), key, &row);
-            numbers = row;
-        }
-        let last = self.rows[self.rows.len() - 1];
-        let root = |i: usize| {
-            let number = |at: usize| numbers[i * last + at].load(Ordering::Relaxed);
-            pair(number(0), if last == 2 { number(1) } else { u32::MAX })
-        };
-        let ids = fresh(entries.len());
-        number_all(&mut self.roots, threads, 1, ids.len(), root, &ids);
-        for (entry, id) in entries.iter().zip(ids) {
-            let id = id.into_inner();
-            let (part, number) = place(id);
-            let parents = &mut self.parents[part];
-            // In each part, states are numbered in the order of their entries.
-            let new = number as usize == parents.len();
-            if new {
-                parents.push(entry[0] as Id);
-            }
-            tell(entry, (id, new));
-        }
+    /// Adds a state whose blocks are known, with the hash of those; tells its number and whether it is
+    /// new.
+    pub(super) fn add(&mut self, code: Blocks, hash: u64) -> (Id, bool) {
+        self.roots.insert(code, hash)
+    }
+
+    /// Looks at where states with these hashes will be added, some time before that.
+    pub(super) fn touch(&self, hashes: &[u64]) {
+        self.roots.touch(hashes);
     }
 
     /// The number of a state, if it is there.
     pub(super) fn find(&self, state: &[u64]) -> Option<Id> {
-        let mut numbers = (0..self.rows[0])
-            .map(|at| find(&self.leaves, leaf(state, at)))
-            .collect::<Option<Vec<u32>>>()?;
-        for _ in 1..self.rows.len() {
-            let pairs = numbers.chunks(2).map(pair_of);
-            numbers = pairs
-                .map(|pair| find(&self.pairs, pair))
-                .collect::<Option<Vec<u32>>>()?;
+        let mut code = [0; BLOCKS];
+        for (block, number) in self.blocks.iter().zip(&mut code) {
+            *number = block.code(block.last(), 0, None, state)?;
         }
-        find(&self.roots, pair_of(&numbers))
-    }
-
-    /// Writes the state with this number to the end of `out`.
-    pub(super) fn get(&self, id: Id, out: &mut Vec<u64>) {
-        let mut numbers = Vec::with_capacity(self.rows[0] + 1);
-        let mut below = Vec::with_capacity(self.rows[0] + 1);
-        let both = |pair: u64, out: &mut Vec<u32>| {
-            let (left, right) = unpair(pair);
-            out.push(left);
-            if right != u32::MAX {
-                out.push(right);
-            }
-        };
-        both(key(&self.roots, id), &mut numbers);
-        for _ in 1..self.rows.len() {
-            below.clear();
-            for &number in &numbers {
-                both(key(&self.pairs, number), &mut below);
-            }
-            std::mem::swap(&mut numbers, &mut below);
-        }
-        let from = out.len();
-        for number in numbers {
-            let (left, right) = key(&self.leaves, number);
-            out.extend([left, right]);
-        }
-        out.truncate(from + self.words);
-    }
-
-    /// The state that a state was first reached from; the first one is its own parent.
-    pub(super) fn parent(&self, id: Id) -> Id {
-        let (part, number) = place(id);
-        self.parents[part][number as usize]
-    }
-
-    pub(super) fn set_parent(&mut self, id: Id, parent: Id) {
-        let (part, number) = place(id);
-        self.parents[part][number as usize] = parent;
+        self.roots.find(code)
     }
 
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let parents = self.parents.iter().map(Vec::capacity).sum::<usize>();
-        let leaves = self.leaves.iter().map(Table::bytes).sum::<usize>();
-        let pairs = self.pairs.iter().chain(&self.roots);
-        leaves + pairs.map(Table::bytes).sum::<usize>() + parents * size_of::<Id>()
+        let blocks = self.blocks.iter().map(Block::bytes).sum::<usize>();
+        blocks + self.roots.bytes()
     }
 }
 
-/// A number in the whole set.
-pub(super) fn id(part: usize, number: u32) -> Id {
-    number * PARTS as u32 + part as u32
-}
+impl Block {
+    /// A block of these words, the numbers of whose tree begin at a place.
+    fn new(words: Range<usize>, numbers: usize) -> Block {
+        let row = |begin: usize, below: usize| begin..begin + below.div_ceil(2);
+        let mut rows = vec![row(numbers, words.len())];
+        while let Some(last) = rows.last().filter(|row| row.len() > 1) {
+            rows.push(row(last.end, last.len()));
+        }
+        Block {
+            words,
+            rows,
+            leaves: Table::new(),
+            pairs: Table::new(),
+            tops: Table::new(),
+        }
+    }
 
-/// The part of a number, and the number there.
-pub(super) fn place(id: Id) -> (usize, u32) {
-    ((id % PARTS as u32) as usize, id / PARTS as u32)
-}
+    /// The row of the block's own pair.
+    fn last(&self) -> usize {
+        self.rows.len() - 1
+    }
 
-fn part_of<K: Key>(key: K) -> usize {
-    // The high bits find the place in the table.
-    key.spread() as usize % PARTS
-}
+    /// Where the number of the block's own pair is.
+    fn top(&self) -> usize {
+        self.rows[self.last()].start
+    }
 
-fn find<K: Key>(parts: &[Table<K>], key: K) -> Option<u32> {
-    let part = part_of(key);
-    parts[part].find(key).map(|number| id(part, number))
-}
+    /// The pair of words at a place in the lowest row.
+    fn leaf(&self, place: usize, state: &[u64]) -> (u64, u64) {
+        let at = self.words.start + 2 * place;
+        let right = if at + 1 < self.words.end {
+            state[at + 1]
+        } else {
+            0
+        };
+        (state[at], right)
+    }
 
-fn key<K: Key>(parts: &[Table<K>], number: u32) -> K {
-    let (part, number) = place(number);
-    parts[part].key(number)
-}
+    /// Whether there is a pair to the right of the left one below a pair; one that is alone has the
+    /// number of what is below it.
+    fn has_right(&self, row: usize, place: usize) -> bool {
+        2 * place + 1 < self.rows[row - 1].len()
+    }
 
-fn fresh(count: usize) -> Vec<AtomicU32> {
-    std::iter::repeat_with(AtomicU32::default)
-        .take(count)
-        .collect()
-}
+    fn pairs(&self, row: usize) -> &Table<u64> {
+        if row == self.last() {
+            &self.tops
+        } else {
+            &self.pairs
+        }
+    }
 
-/// Numbers `count` keys, each thread those of some parts; the key `width` places before is often the
-/// same.
-fn number_all<K: Key>(
-    parts: &mut [Table<K>],
-    threads: usize,
-    width: usize,
-    count: usize,
-    key: impl Fn(usize) -> K + Sync,
-    numbers: &[AtomicU32],
-) {
-    let share = PARTS.div_ceil(threads.clamp(1, PARTS));
-    let work = |from: usize, parts: &mut [Table<K>]| {
-        for i in 0..count {
-            let this = key(i);
-            let part = part_of(this);
-            if part < from || part >= from + parts.len() {
-                continue;
+    fn open(&self, row: usize, place: usize, number: u32, out: &mut Opened) {
+        let at = self.rows[row].start + place;
+        if out.numbers[at] == number {
+            return;
+        }
+        out.numbers[at] = number;
+        if row == 0 {
+            let (left, right) = self.leaves.key(number);
+            let at = self.words.start + 2 * place;
+            out.words[at] = left;
+            if at + 1 < self.words.end {
+                out.words[at + 1] = right;
             }
-            let number = if i >= width && key(i - width) == this {
-                numbers[i - width].load(Ordering::Relaxed)
-            } else {
-                id(part, parts[part - from].insert(this).0)
-            };
-            numbers[i].store(number, Ordering::Relaxed);
+        } else if self.has_right(row, place) {
+            let pair = self.pairs(row).key(number);
+            self.open(row - 1, 2 * place, (pair >> 32) as u32, out);
+            self.open(row - 1, 2 * place + 1, pair as u32, out);
+        } else {
+            self.open(row - 1, 2 * place, number, out);
         }
-    };
-    if share == PARTS {
-        return work(0, parts);
     }
-    std::thread::scope(|scope| {
-        for (i, parts) in parts.chunks_mut(share).enumerate() {
-            let work = &work;
-            scope.spawn(move || work(i * share, parts));
+
+    /// The number of a pair, if it is known, with the help of an opened state that is much the same.
+    fn code(&self, row: usize, place: usize, near: Option<&Opened>, state: &[u64]) -> Option<u32> {
+        if row == 0 {
+            let leaf = self.leaf(place, state);
+            return match near {
+                Some(near) if self.leaf(place, &near.words) == leaf => {
+                    Some(near.numbers[self.rows[0].start + place])
+                }
+                _ => self.leaves.find(leaf),
+            };
         }
-    });
-}
+        let left = self.code(row - 1, 2 * place, near, state)?;
+        if !self.has_right(row, place) {
+            return Some(left);
+        }
+        let right = self.code(row - 1, 2 * place + 1, near, state)?;
+        if let Some(near) = near {
+            let below = self.rows[row - 1].start + 2 * place;
+            if near.numbers[below..below + 2] == [left, right] {
+                return Some(near.numbers[self.rows[row].start + place]);
+            }
+        }
+        self.pairs(row).find(pair(left, right))
+    }
 
-/// The pair of words at a place in the lowest row.
-fn leaf(state: &[u64], at: usize) -> (u64, u64) {
-    let word = |i: usize| state.get(i).copied().unwrap_or(0);
-    (word(2 * at), word(2 * at + 1))
-}
+    /// The number of a pair, which is added if it is not there.
+    fn number(&mut self, row: usize, place: usize, state: &[u64]) -> u32 {
+        if row == 0 {
+            let leaf = self.leaf(place, state);
+            return self.leaves.insert(leaf);
+        }
+        let left = self.number(row - 1, 2 * place, state);
+        if !self.has_right(row, place) {
+            return left;
+        }
+        let right = self.number(row - 1, 2 * place + 1, state);
+        let pairs = if row == self.last() {
+            &mut self.tops
+        } else {
+            &mut self.pairs
+        };
+        pairs.insert(pair(left, right))
+    }
 
-/// A pair of one or two numbers.
-fn pair_of(numbers: &[u32]) -> u64 {
-    let number = |i: usize| numbers.get(i).copied().unwrap_or(u32::MAX);
-    pair(number(0), number(1))
+    fn bytes(&self) -> usize {
+        self.leaves.bytes() + self.pairs.bytes() + self.tops.bytes()
+    }
 }
 
 fn pair(left: u32, right: u32) -> u64 {
     u64::from(left) << 32 | u64::from(right)
 }
 
-fn unpair(pair: u64) -> (u32, u32) {
-    ((pair >> 32) as u32, pair as u32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// States of `words` words that differ in one word each, behind a number.
-    fn entries(words: usize) -> Vec<Vec<u64>> {
+    /// States of `words` words that differ in one word each.
+    fn states(words: usize) -> Vec<Vec<u64>> {
         let all = (0..words).flat_map(move |at| {
             (1..50_u64).map(move |value| {
-                let mut entry = vec![7; words + 1];
-                entry[at + 1] = value << 40 | value;
-                entry
+                let mut state = vec![7; words];
+                state[at] = value << 40 | value;
+                state
             })
         });
         all.collect()
     }
 
+    /// Some words in each of several blocks, and one block with none.
+    fn blocks(words: usize) -> [usize; 6] {
+        let third = words / 3;
+        let last = usize::from(third > 0);
+        [third, 0, words - 2 * third, 0, third - last, last]
+    }
+
     #[test]
     fn a_state_comes_back_as_it_went_in() {
-        for words in 1..=13 {
-            let mut store = Store::new(words);
-            let entries = entries(words);
-            for entry in &entries {
-                let (id, new) = store.insert(entry);
+        for words in 1..=20 {
+            let mut store = Store::new(&blocks(words));
+            let states = states(words);
+            let mut opened = store.opened();
+            for state in &states {
+                let (id, new) = store.insert(state);
                 assert!(new, "{words} words");
-                let mut back = Vec::new();
-                store.get(id, &mut back);
-                assert_eq!(back, entry[1..], "{words} words");
-                assert_eq!(store.find(&entry[1..]), Some(id));
-                assert_eq!(store.parent(id), 7);
+                store.open(id, &mut opened);
+                assert_eq!(opened.words, *state, "{words} words");
+                assert_eq!(store.find(state), Some(id));
             }
-            assert!(entries.iter().all(|entry| !store.insert(entry).1));
+            assert!(states.iter().all(|state| !store.insert(state).1));
             assert_eq!(store.find(&vec![9; words]), None);
             assert_eq!(store.len(), words * 49);
         }
     }
 
     #[test]
-    fn numbers_do_not_depend_on_how_many_threads_there_are() {
-        for words in [1, 4, 9] {
-            let entries = entries(words);
-            let twice: Vec<&[u64]> = entries.iter().chain(&entries).map(Vec::as_slice).collect();
-            let added = |threads| {
-                let (mut store, mut added) = (Store::new(words), Vec::new());
-                store.insert_all(&twice, threads, |_, one| added.push(one));
-                added
-            };
-            assert_eq!(added(1), added(3), "{words} words");
-            assert_eq!(added(1).iter().filter(|(_, new)| *new).count(), words * 49);
+    fn what_is_found_from_nearby_is_what_is_found_from_afar() {
+        for words in 1..=20 {
+            let mut store = Store::new(&blocks(words));
+            let states = states(words);
+            let (known, new) = states.split_at(states.len() / 2);
+            for state in known {
+                store.insert(state);
+            }
+            let mut opened = store.opened();
+            for (i, state) in states.iter().enumerate() {
+                store.open((i * 5 % known.len()) as Id, &mut opened);
+                let code = store.code(&opened, state);
+                assert_eq!(
+                    is_known(code),
+                    store.find(state).is_some() || !is_new(&store, state)
+                );
+                let whole = store.number(code, state);
+                let number = store.add(whole, spread(whole)).0;
+                assert_eq!(store.find(state), Some(number));
+            }
+            assert_eq!(store.len(), known.len() + new.len());
         }
+    }
+
+    /// Whether a state has a block that is not known.
+    fn is_new(store: &Store, state: &[u64]) -> bool {
+        let known = |block: &Block| block.code(block.last(), 0, None, state).is_some();
+        !store.blocks.iter().all(known)
     }
 }

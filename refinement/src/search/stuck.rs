@@ -6,72 +6,123 @@
 //!
 //! A step of a program forwards adds to how far the actors have come together ([`System::label`]), and
 //! there is an end to that.
-//! So every state leads, forwards only, to an end or to a state in which all steps go back: the *turns*,
-//! from which the search takes down all steps.
-//! Mostly there are few, and each of them soon reaches an end.
-//! Only otherwise all states are looked at again, for the first that is stuck: whoever was first reached
-//! from a state can be reached from it, so most are cleared by walking up from the ends.
+//! Of each state the search takes down one step forwards; following those leads to an end or to a state
+//! in which all steps go back: the *turns*, from which it takes down all steps.
+//! Mostly that shows for every state that it reaches an end.
+//! Only for those that are left all steps are taken again.
 
-use super::explore::Level;
 use super::reduce::{Reduction, Walker};
-use super::store::{Id, PARTS, Store, id, place};
+use super::store::{Id, Store};
+use super::table::push;
 use super::{System, Taken};
+use rustc_hash::FxHashSet;
+
+/// What the search takes down for the question which states are stuck.
+#[derive(Debug, Default)]
+pub(super) struct Onward {
+    /// For each state that a step was taken from, where one leads: forwards, if there is one that does.
+    steps: Vec<Id>,
+    /// All steps from states in which none goes forwards.
+    turns: Vec<(Id, Id)>,
+    /// States without a way on.
+    pub(super) ends: Vec<Id>,
+}
+
+/// No state.
+const NONE: Id = Id::MAX;
+
+impl Onward {
+    /// Takes down a step forwards.
+    pub(super) fn forwards(&mut self, from: Id, to: Id) {
+        self.make_room(from);
+        self.steps[from as usize] = to;
+    }
+
+    /// Takes down a step from a state in which none goes forwards, as far as those were tried.
+    pub(super) fn turn(&mut self, from: Id, to: Id) {
+        self.make_room(from);
+        let step = &mut self.steps[from as usize];
+        if *step == NONE {
+            *step = to;
+        }
+        self.turns.push((from, to));
+    }
+
+    fn make_room(&mut self, id: Id) {
+        while self.steps.len() <= id as usize {
+            push(&mut self.steps, &[NONE]);
+        }
+    }
+
+    /// Memory taken by what is there for each state, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.steps.capacity() * size_of::<Id>()
+    }
+
+    /// Which states lead to an end, as far as that can be said without taking steps.
+    fn free(&self, states: usize) -> Vec<bool> {
+        let mut free = vec![false; states];
+        for &end in &self.ends {
+            free[end as usize] = true;
+        }
+        loop {
+            self.follow(&mut free);
+            let mut news = false;
+            for &(from, to) in &self.turns {
+                let new = free[to as usize] && !free[from as usize];
+                free[from as usize] |= new;
+                news |= new;
+            }
+            if !news {
+                return free;
+            }
+        }
+    }
+
+    /// Marks all states from which the steps lead to one that is marked.
+    fn follow(&self, free: &mut [bool]) {
+        let mut seen = free.to_vec();
+        let mut way = Vec::new();
+        for id in 0..free.len() {
+            let mut at = id;
+            while at < free.len() && !seen[at] {
+                seen[at] = true;
+                way.push(at);
+                at = self.steps.get(at).copied().unwrap_or(NONE) as usize;
+            }
+            // What was seen before and is not marked goes round, or leads to what does.
+            let leads = free.get(at).copied().unwrap_or(false);
+            for at in way.drain(..) {
+                free[at] = leads;
+            }
+        }
+    }
+}
 
 /// The depth of the first stuck state, if there is one.
 pub(super) fn first<S: System>(
     system: &S,
     reduction: Reduction,
     store: &Store,
-    levels: &[Level],
-    (ends, turns): (&[Id], &[(Id, Id)]),
+    levels: &[Id],
+    onward: &Onward,
 ) -> Option<usize> {
-    let mut free = Free::new(store);
-    for &end in ends {
-        free.set(store, end);
-    }
-    while turns.iter().rev().fold(false, |news, &(from, to)| {
-        let new = free.has(to) && !free.has(from);
-        if new {
-            free.set(store, from);
-        }
-        news || new
-    }) {}
+    let mut free = onward.free(store.len());
+    let mut waiting: Vec<Id> = downwards(levels, store.len())
+        .filter(|&id| !free[id as usize])
+        .collect();
     let mut walker = Walker::new(system, reduction);
-    let mut state = Vec::new();
-    let stuck = turns.iter().rev().any(|&(id, _)| {
-        if free.has(id) {
-            return false;
-        }
-        state.clear();
-        store.get(id, &mut state);
-        let known = |state: &[u64]| store.find(state).is_some_and(|id| free.has(id));
-        let stuck = is_stuck_with(&mut walker, system.actors(), &state, &known);
-        if !stuck {
-            free.set(store, id);
-        }
-        stuck
-    });
-    if !stuck {
-        return None;
-    }
-    let mut waiting: Vec<Id> = downwards(levels).filter(|&id| !free.has(id)).collect();
+    let mut opened = store.opened();
     loop {
         let before = waiting.len();
         waiting.retain(|&id| {
-            if free.has(id) {
-                return false;
-            }
-            state.clear();
-            store.get(id, &mut state);
-            let leads_on = match ways(&mut walker, system.actors(), &state) {
+            store.open(id, &mut opened);
+            let known = |next: &Vec<u64>| store.find(next).is_some_and(|id| free[id as usize]);
+            let leads_on = match ways(&mut walker, system.actors(), &opened.words) {
                 Ways::End => true,
-                Ways::To(next) => next
-                    .iter()
-                    .any(|next| store.find(next).is_some_and(|next| free.has(next))),
+                Ways::To(next) => next.iter().any(known),
             };
-            if leads_on {
-                free.set(store, id);
-            }
+            free[id as usize] |= leads_on;
             !leads_on
         });
         if waiting.len() == before {
@@ -79,79 +130,32 @@ pub(super) fn first<S: System>(
         }
     }
     let stuck = waiting.last()?;
-    let (part, number) = place(*stuck);
-    levels
-        .iter()
-        .position(|level| level[part] > number)
-        .map(|level| level - 1)
+    levels.iter().rposition(|begin| begin <= stuck)
+}
+
+/// All states, the deepest level first.
+fn downwards(levels: &[Id], states: usize) -> impl Iterator<Item = Id> {
+    let ends = levels.iter().skip(1).copied().chain([states as Id]);
+    let levels: Vec<_> = levels.iter().copied().zip(ends).collect();
+    levels.into_iter().rev().flat_map(|(begin, end)| begin..end)
 }
 
 /// Whether no end can be reached from `state`.
 pub fn is_stuck<S: System>(system: &S, state: &[u64]) -> bool {
     let mut walker = Walker::new(system, Reduction::NONE);
-    is_stuck_with(&mut walker, system.actors(), state, &|_| false)
-}
-
-/// Whether neither an end can be reached from `state`, nor a state that is known to reach one.
-fn is_stuck_with<S: System>(
-    walker: &mut Walker<'_, S>,
-    actors: usize,
-    state: &[u64],
-    known: &dyn Fn(&[u64]) -> bool,
-) -> bool {
-    let mut store = Store::new(state.len());
+    let mut seen: FxHashSet<Vec<u64>> = FxHashSet::default();
     let mut work = vec![state.to_vec()];
-    let mut entry = Vec::new();
     while let Some(state) = work.pop() {
-        entry.clear();
-        entry.push(0);
-        entry.extend(&state);
-        if !store.insert(&entry).1 {
+        if seen.contains(&state) {
             continue;
         }
-        match ways(walker, actors, &state) {
+        match ways(&mut walker, system.actors(), &state) {
             Ways::End => return false,
-            Ways::To(next) if next.iter().any(|next| known(next)) => return false,
             Ways::To(next) => work.extend(next),
         }
+        seen.insert(state);
     }
     true
-}
-
-/// Which states can reach an end.
-struct Free {
-    parts: Vec<Vec<bool>>,
-}
-
-impl Free {
-    fn new(store: &Store) -> Free {
-        let sizes = store.sizes().into_iter();
-        Free {
-            parts: sizes.map(|size| vec![false; size as usize]).collect(),
-        }
-    }
-
-    fn has(&self, id: Id) -> bool {
-        let (part, number) = place(id);
-        self.parts[part][number as usize]
-    }
-
-    /// Marks a state and all it was reached by.
-    fn set(&mut self, store: &Store, mut id: Id) {
-        while !self.has(id) {
-            let (part, number) = place(id);
-            self.parts[part][number as usize] = true;
-            id = store.parent(id);
-        }
-    }
-}
-
-/// All states, the deepest level first.
-fn downwards(levels: &[Level]) -> impl Iterator<Item = Id> + '_ {
-    levels.windows(2).rev().flat_map(|two| {
-        (0..PARTS)
-            .flat_map(move |part| (two[0][part]..two[1][part]).map(move |number| id(part, number)))
-    })
 }
 
 /// Where a state leads.

@@ -25,19 +25,129 @@ pub(super) fn mix(word: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
+/// Adds to the end of a list that may become long: it grows by an eighth, not to twice its size.
+pub(super) fn push<T: Clone>(list: &mut Vec<T>, more: &[T]) {
+    if list.capacity() - list.len() < more.len() {
+        list.reserve_exact(list.len() / 8 + more.len().max(64));
+    }
+    list.extend_from_slice(more);
+}
+
+/// Where the numbers of keys are found: four bytes each, at most four fifths of them in use.
+///
+/// What a number leaves free of its four bytes holds bits of the key's hash, so that few keys are
+/// looked at in vain.
+#[derive(Debug)]
+pub(super) struct Slots {
+    /// Some bits of the hash, then number + 1; or 0. A power of two of them.
+    slots: Vec<u32>,
+    used: usize,
+}
+
+impl Slots {
+    pub(super) fn new() -> Slots {
+        Slots {
+            slots: vec![0; 16],
+            used: 0,
+        }
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<u32>()
+    }
+
+    /// The number in the first slot that is looked at, be it the right one or not.
+    pub(super) fn touch(&self, hash: u64) -> Option<u32> {
+        let slot = self.slots[self.first(hash)];
+        (slot & (self.slots.len() - 1) as u32).checked_sub(1)
+    }
+
+    /// The number with this hash of which `is` holds.
+    pub(super) fn find(&self, hash: u64, is: impl Fn(u32) -> bool) -> Option<u32> {
+        self.place(hash, is).ok()
+    }
+
+    /// The number with this hash of which `is` holds; if there is none, the next one goes in.
+    /// Tells whether it is new.
+    pub(super) fn insert(
+        &mut self,
+        hash: u64,
+        is: impl Fn(u32) -> bool,
+        rehash: impl Fn(u32) -> u64,
+    ) -> (u32, bool) {
+        match self.place(hash, is) {
+            Ok(number) => (number, false),
+            Err(place) => {
+                let number = self.used as u32;
+                self.slots[place] = self.slot(hash, number);
+                self.used += 1;
+                if self.used * 5 > self.slots.len() * 4 {
+                    self.grow(number, hash, rehash);
+                }
+                (number, true)
+            }
+        }
+    }
+
+    /// The number, or the empty slot where it would go.
+    fn place(&self, hash: u64, is: impl Fn(u32) -> bool) -> Result<u32, usize> {
+        let mask = self.slots.len() - 1;
+        let tag = self.slot(hash, 0) & !(mask as u32);
+        let mut place = self.first(hash);
+        loop {
+            let slot = self.slots[place];
+            if slot == 0 {
+                return Err(place);
+            }
+            if slot & !(mask as u32) == tag {
+                let number = (slot & mask as u32) - 1;
+                if is(number) {
+                    return Ok(number);
+                }
+            }
+            place = (place + 1) & mask;
+        }
+    }
+
+    /// A slot with a number; those in use are always less than there are slots.
+    fn slot(&self, hash: u64, number: u32) -> u32 {
+        let mask = (self.slots.len() - 1) as u32;
+        hash as u32 & !mask | (number + 1)
+    }
+
+    fn first(&self, hash: u64) -> usize {
+        (hash >> (64 - self.slots.len().trailing_zeros())) as usize
+    }
+
+    /// Makes room; the hash of the newest number is given, as its key may not be in place yet.
+    fn grow(&mut self, newest: u32, hash: u64, rehash: impl Fn(u32) -> u64) {
+        self.slots = vec![0; self.slots.len() * 2];
+        for number in 0..self.used as u32 {
+            let hash = if number == newest {
+                hash
+            } else {
+                rehash(number)
+            };
+            if let Err(place) = self.place(hash, |_| false) {
+                self.slots[place] = self.slot(hash, number);
+            }
+        }
+    }
+}
+
 /// The set.
 #[derive(Debug)]
 pub(super) struct Table<K> {
     keys: Vec<K>,
-    /// Number + 1 of a key, or 0; a power of two of them, at most four fifths in use.
-    slots: Vec<u32>,
+    slots: Slots,
 }
 
 impl<K: Key> Table<K> {
     pub(super) fn new() -> Table<K> {
         Table {
             keys: Vec::new(),
-            slots: vec![0; 16],
+            slots: Slots::new(),
         }
     }
 
@@ -47,51 +157,27 @@ impl<K: Key> Table<K> {
 
     /// The number of `key`, if it is there.
     pub(super) fn find(&self, key: K) -> Option<u32> {
-        self.slots[self.place(key)].checked_sub(1)
+        let is = |number: u32| self.keys[number as usize] == key;
+        self.slots.find(key.spread(), is)
     }
 
-    /// The number of `key`, and whether it is new.
-    pub(super) fn insert(&mut self, key: K) -> (u32, bool) {
-        let place = self.place(key);
-        if let Some(number) = self.slots[place].checked_sub(1) {
-            return (number, false);
+    /// The number of `key`, which is added if it is not there.
+    pub(super) fn insert(&mut self, key: K) -> u32 {
+        let keys = &self.keys;
+        let (number, new) = self.slots.insert(
+            key.spread(),
+            |number| keys[number as usize] == key,
+            |number| keys[number as usize].spread(),
+        );
+        if new {
+            push(&mut self.keys, &[key]);
         }
-        self.keys.push(key);
-        self.slots[place] = self.keys.len() as u32;
-        if self.keys.len() * 5 > self.slots.len() * 4 {
-            self.grow();
-        }
-        (self.keys.len() as u32 - 1, true)
+        number
     }
 
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.keys.capacity() * size_of::<K>() + self.slots.capacity() * size_of::<u32>()
-    }
-
-    /// Where `key` is, or would go.
-    fn place(&self, key: K) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut place = self.first(key);
-        loop {
-            match self.slots[place] {
-                0 => return place,
-                number if self.keys[number as usize - 1] == key => return place,
-                _ => place = (place + 1) & mask,
-            }
-        }
-    }
-
-    fn first(&self, key: K) -> usize {
-        (key.spread() >> (64 - self.slots.len().trailing_zeros())) as usize
-    }
-
-    fn grow(&mut self) {
-        self.slots = vec![0; self.slots.len() * 2];
-        for number in 0..self.keys.len() {
-            let place = self.place(self.keys[number]);
-            self.slots[place] = number as u32 + 1;
-        }
+        self.keys.capacity() * size_of::<K>() + self.slots.bytes()
     }
 }
 
@@ -103,10 +189,10 @@ mod tests {
     fn a_key_keeps_the_number_it_got() {
         let mut table = Table::new();
         for key in 0..10_000_u64 {
-            assert_eq!(table.insert(key * key), (key as u32, true));
+            assert_eq!(table.insert(key * key), key as u32);
         }
         for key in 0..10_000_u64 {
-            assert_eq!(table.insert(key * key), (key as u32, false));
+            assert_eq!(table.insert(key * key), key as u32);
             assert_eq!(table.find(key * key), Some(key as u32));
             assert_eq!(table.key(key as u32), key * key);
         }

@@ -12,7 +12,7 @@ fn model(pages: &PageSet) -> BTreeSet<usize> {
 }
 
 fn agrees(pages: &PageSet, model: &BTreeSet<usize>) -> bool {
-    let canonical = pages.words().last() != Some(&0);
+    let canonical = pages.words().next_back() != Some(0);
     canonical
         && pages.iter().eq(model.iter().copied())
         && (pages.len(), pages.is_empty()) == (model.len(), model.is_empty())
@@ -67,14 +67,14 @@ fn words_that_end_in_zero_make_the_same_set() {
     for_all(|words: Vec<u64>| {
         let padded = words.iter().copied().chain([0, 0]);
         let set = PageSet::from_words(words.iter().copied());
-        set == PageSet::from_words(padded) && set.words().iter().all(|word| words.contains(word))
+        set == PageSet::from_words(padded) && set.words().all(|word| words.contains(&word))
     });
 }
 
 #[test]
 fn words_hold_64_pages_each() {
     let pages: PageSet = read("{0, 65}");
-    assert_eq!(pages.words(), [1, 2]);
+    assert!(pages.words().eq([1, 2]));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_set_emptied_again_is_the_empty_set() {
     let mut pages = PageSet::range(0..200);
     (0..200).for_each(|page| assert!(pages.remove(page)));
     assert_eq!(pages, PageSet::new());
-    assert_eq!(pages.words(), [0_u64; 0]);
+    assert_eq!(pages.words().count(), 0);
 }
 
 #[test]
