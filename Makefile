@@ -40,4 +40,4 @@ soak: ## look at random scenarios for SOAK_SECONDS (an hour), and hunt every kno
 
 mutants: ## break the code of the specification, the judge, the relation and the search: who notices?
 	cargo mutants --version >/dev/null 2>&1 || cargo install cargo-mutants --locked
-	cargo mutants --workspace
+	FAIL_FAST=1 cargo mutants --workspace

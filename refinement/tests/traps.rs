@@ -221,3 +221,56 @@ fn a_replay_survives_what_somebody_else_may_do() {
         .push(vec![Call::Mlock(Mm::A, Range::Region(0))]);
     assert_eq!(replay.run(&system(&fixture)), Replayed::Reproduces);
 }
+
+/// One actor who goes round between two states for ever, and nobody who could stop it.
+struct Round;
+
+impl System for Round {
+    type Notes = ();
+
+    fn initial(&self) -> Vec<u64> {
+        vec![0]
+    }
+
+    fn actors(&self) -> usize {
+        1
+    }
+
+    fn step(
+        &self,
+        state: &[u64],
+        _: usize,
+        next: &mut Vec<u64>,
+        _: &mut Vec<Finding>,
+        (): &mut (),
+    ) -> Taken {
+        next.clear();
+        next.push(1 - state[0]);
+        Taken::Moved
+    }
+
+    fn end(&self, _: &[u64], (): &mut ()) {}
+
+    fn label(&self, state: &[u64], _: usize) -> u32 {
+        state[0] as u32
+    }
+
+    fn interferers(&self, _: &[u64], _: usize, (): &mut ()) -> u32 {
+        0
+    }
+}
+
+#[test]
+fn a_loop_that_nobody_can_interfere_with_is_a_livelock_and_not_a_search_without_end() {
+    for reduction in [Reduction::NONE, Reduction::ALL] {
+        let options = Options {
+            reduction,
+            ..Options::default()
+        };
+        let found = explore(&Round, options, &mut |_| ControlFlow::Continue(()));
+        assert!(
+            found.first.contains_key(&Finding::LIVELOCK),
+            "{reduction:?}"
+        );
+    }
+}

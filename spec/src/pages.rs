@@ -13,7 +13,7 @@ const WORD_BITS: usize = u64::BITS as usize;
 
 /// A set of base pages, written `{0-3, 7}`.
 ///
-/// The words are kept canonical: the last one is never zero. Sets of the first 64 pages own no memory.
+/// The words are kept canonical: the last one is never zero. Sets of the first 64 pages need no memory.
 ///
 /// ```
 /// use mlock_spec::PageSet;

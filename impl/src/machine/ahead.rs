@@ -196,7 +196,9 @@ impl Machine {
         let place = ahead.answers.len();
         let answer = look.from(state, &mut ahead.ways);
         ahead.answers.push(answer);
-        ahead.known.insert(key, place);
+        if own.len() <= OWN {
+            ahead.known.insert(key, place);
+        }
         &ahead.answers[place]
     }
 

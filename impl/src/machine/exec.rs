@@ -412,7 +412,11 @@ impl<'m> Next<'m> {
                 layout.lru.set(&mut self.words, page(p), true);
                 layout.rides.set(&mut self.words, page(p), false);
             }
-            Op::ClearCompound(p) => layout.compound.set(&mut self.words, page(p), false),
+            Op::ClearCompound(p) => {
+                for plane in [layout.compound, layout.folio.smaller] {
+                    plane.set(&mut self.words, page(p), false);
+                }
+            }
 
             Op::SetPmd(mm, region, pmd) => self.set_pmd((*mm).into(), (*region).into(), *pmd),
             Op::FillTable(mm, region) => {

@@ -259,7 +259,7 @@ impl Packer {
         let shift = used[word];
         used[word] += width;
         let word = self.begin[self.owner] + word;
-        (word as u16, if shift == 64 { 0 } else { shift })
+        (word as u16, shift)
     }
 
     /// All words, once that is known.

@@ -150,7 +150,9 @@ impl<'a> State<'a> {
             batches.any(|(_, plane)| plane.get(self.words, page))
         };
         let own = self.pagevec((cpu, Batch::LruAdd));
+        let to_count = |cpu| self.batch(cpu).any(|(batched, _)| batched == page);
         own.is_some_and(|plane| plane.get(self.words, page))
+            || (0..self.machine.programs.len()).any(to_count)
             || others().any(|other| pinned(other) || in_batch(other))
     }
 

@@ -101,7 +101,8 @@ impl Region {
 /// What a scenario is played on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct World {
-    /// The regions, ascending and without gaps.
+    /// The regions, ascending, each at a multiple of `thp_pages`; a smaller one leaves a gap that
+    /// belongs to it.
     pub regions: Vec<Region>,
     /// The number of address spaces.
     pub mms: u8,

@@ -32,10 +32,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// What the numbers of states have room for.
+    /// What the numbers of states have room for: a block of states is worked off before it is seen
+    /// that there are too many.
     fn default() -> Self {
         Limits {
-            states: u32::MAX as usize - 1,
+            states: u32::MAX as usize - 32 * CHUNK * BLOCK,
             depth: usize::MAX,
             bytes: usize::MAX,
             preemptions: None,
@@ -118,9 +119,11 @@ pub fn explore<S: System>(
     watch: &mut dyn FnMut(Progress) -> ControlFlow<()>,
 ) -> Exploration<S::Notes> {
     let mut search = Search::new(system, options);
-    let mut coverage = search.run(watch);
+    let coverage = search.run(watch);
+    let limits = options.limits;
     let livelock = match coverage {
-        Coverage::Exhaustive if search.returns => stuck::first(
+        // Who may not go on for a bound is not stuck.
+        Coverage::Exhaustive if search.returns && limits.preemptions.is_none() => stuck::first(
             system,
             options.reduction,
             &search.store,
@@ -131,9 +134,6 @@ pub fn explore<S: System>(
     };
     if let Some(depth) = livelock {
         search.first.insert(Finding::LIVELOCK, depth);
-    }
-    if search.store.len() > options.limits.states {
-        coverage = Coverage::Bounded;
     }
     let bytes = search.bytes();
     let steps = search.workers.iter().map(|one| one.walker.steps).sum();
@@ -203,22 +203,34 @@ struct Found {
     deadlock: bool,
 }
 
+/// Where a step leads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Leads {
+    /// To a state at which the actors have come further.
+    Forwards,
+    /// To another one, as do all steps from where it was taken, as far as those go that were tried.
+    Back,
+    /// To another one, though some step from there leads forwards.
+    Aside,
+}
+
 /// A step, and where it led.
 #[derive(Clone, Copy)]
 struct Led {
     from: Id,
     /// Whether some actor was not tried.
     left_out: bool,
-    /// Whether it leads to a state at which the actors have come further, and whether any step from
-    /// there does, as far as those go that were tried.
-    further: bool,
-    turn: bool,
+    leads: Leads,
     to: Blocks,
 }
 
 impl<'s, S: System> Search<'s, S> {
     fn new(system: &'s S, options: Options) -> Self {
-        let store = Store::new(&system.blocks());
+        let (store, words) = (Store::new(&system.blocks()), system.initial().len());
+        assert!(
+            store.words() == words && words > 0,
+            "the blocks of a state are all its words"
+        );
         let worker = |_| Worker {
             system,
             walker: Walker::new(system, options.reduction),
@@ -370,10 +382,10 @@ impl<'s, S: System> Search<'s, S> {
                         hash = spread(to);
                     }
                     let (id, _) = self.store.add(to, hash);
-                    if step.further {
-                        self.onward.forwards(step.from, id);
-                    } else if step.turn {
-                        self.onward.turn(step.from, id);
+                    match step.leads {
+                        Leads::Forwards => self.onward.forwards(step.from, id),
+                        Leads::Back => self.onward.turn(step.from, id),
+                        Leads::Aside => {}
                     }
                     if id < next_level {
                         self.returns = true;
@@ -436,7 +448,11 @@ impl<S: System> Worker<'_, S> {
             let further = |one: &Tried| one.far > far;
             let moves = || members(set).map(|actor| &tried[actor]);
             let moves = || moves().filter(|one| one.taken == Some(Taken::Moved));
-            let turn = !moves().any(further);
+            let others = if moves().any(further) {
+                Leads::Aside
+            } else {
+                Leads::Back
+            };
             for one in moves() {
                 let to = store.code(from, &one.next);
                 if !is_known(to) {
@@ -445,8 +461,11 @@ impl<S: System> Worker<'_, S> {
                 found.steps.push(Led {
                     from: id,
                     left_out: set != all && who == Who::Enough,
-                    further: !turn && further(one),
-                    turn,
+                    leads: if further(one) {
+                        Leads::Forwards
+                    } else {
+                        others
+                    },
                     to,
                 });
             }

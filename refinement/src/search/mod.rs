@@ -69,8 +69,8 @@ pub trait System: Sync {
     fn initial(&self) -> Vec<u64>;
 
     /// How many words of a state, from the first one on, belong to each of a few blocks that change
-    /// together, such as what one actor alone changes. The fewer values each block takes, the less
-    /// room the states do.
+    /// together, such as what one actor alone changes: all words of a state, of which there is at
+    /// least one. The fewer values each block takes, the less room the states do.
     fn blocks(&self) -> Vec<usize> {
         vec![self.initial().len()]
     }

@@ -16,8 +16,8 @@
 //! After every step, the steps of this kind that follow are taken at once, and only the state behind
 //! them is kept.
 //! Where a loop closes ([`System::label`] does not rise) the run may end, so that ways that meet are
-//! seen to meet: it does so in one state of sixteen, chosen by a hash of the state, so that all ways
-//! through the state end there.
+//! seen to meet: it does so in one state of four, chosen by a hash of the state, so that all ways
+//! through the state end there; and where it has gone round, so that it ends at all.
 //!
 //! # Ample sets
 //!
@@ -27,7 +27,7 @@
 //! Somebody left out in a state must not be left out for ever.
 //! Every cycle has a step that leads to a state that is not deeper than the one it was taken in; so
 //! where such a step is seen in a state that left somebody out, the rest is tried after all.
-
+//!
 //! # Symmetry
 //!
 //! Where actors are alike, exchanging them turns every run into a run ([`System::canonical`]), and what
@@ -37,7 +37,7 @@
 //! No way through kept states is shown to anybody: a counterexample is searched again step by step,
 //! and so has the actors that took its steps.
 
-use super::store::hash;
+use super::table::hash;
 use super::{Finding, System, Taken};
 
 /// Which reductions to use.
@@ -108,6 +108,9 @@ impl<'s, S: System> Walker<'s, S> {
 
     /// Takes every step from `state` on that nobody can interfere with, until a loop closes.
     pub(super) fn follow(&mut self, state: &mut Vec<u64>) {
+        // Where loops close and the run does not end: how often, and one state of those, from a number
+        // of times that is a power of two on. A run that comes to it again goes round for ever.
+        let (mut loops, mut before) = (0_u32, Vec::new());
         loop {
             let mut after = std::mem::take(&mut self.spare);
             let mut order = std::mem::take(&mut self.order);
@@ -119,7 +122,15 @@ impl<'s, S: System> Walker<'s, S> {
             });
             self.order = order;
             let ends = free.is_none_or(|actor| {
-                self.closes(state, &after, actor) && hash(&after).is_multiple_of(4)
+                if !self.closes(state, &after, actor) {
+                    return false;
+                }
+                let known = loops > 0 && before == after;
+                loops += 1;
+                if loops.is_power_of_two() {
+                    before.clone_from(&after);
+                }
+                known || hash(&after).is_multiple_of(4)
             });
             if free.is_some() {
                 std::mem::swap(state, &mut after);

@@ -3,7 +3,7 @@
 //! The bits of a number are as many as the greatest one so far needs; where one needs more, all are
 //! packed anew, which happens some thirty times at most for each block.
 
-use super::table::{Slots, mix, push};
+use super::table::{Slots, make_room, mix, spread_pair};
 
 /// The most blocks that a state has.
 pub(super) const BLOCKS: usize = 4;
@@ -98,7 +98,8 @@ impl Roots {
         );
         if new {
             let at = self.len * bytes;
-            push(&mut self.packed, &[0; SPARE][..bytes]);
+            make_room(&mut self.packed, bytes);
+            self.packed.resize(at + bytes + SPARE, 0);
             self.packed[at..at + SPARE].copy_from_slice(&packed.to_le_bytes());
             self.len += 1;
         }
@@ -170,16 +171,29 @@ fn unpack(packed: u128, widths: &[u32; BLOCKS]) -> Blocks {
     [a, b, c, d]
 }
 
-/// A hash of a state.
+/// A hash of the numbers of a state's blocks.
 #[inline]
 pub(super) fn spread(blocks: Blocks) -> u64 {
-    let [a, b, c, d] = blocks.map(u64::from);
-    mix(mix(a << 32 | b ^ 0x9e37_79b9_7f4a_7c15) ^ (c << 32 | d))
+    let [a, b, c, d] = blocks;
+    mix(spread_pair(a, b) ^ (u64::from(c) << 32 | u64::from(d)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_number_counts_for_the_hash() {
+        for place in 0..BLOCKS {
+            let hashes = (0..1 << 16).map(|number: u32| {
+                let mut blocks = [1; BLOCKS];
+                blocks[place] = number << 8;
+                spread(blocks)
+            });
+            let hashes: std::collections::BTreeSet<u64> = hashes.collect();
+            assert_eq!(hashes.len(), 1 << 16);
+        }
+    }
 
     #[test]
     fn a_state_keeps_its_number_however_wide_the_numbers_of_its_blocks_become() {

@@ -2,10 +2,11 @@
 //!
 //! A state is a row of words in a few *blocks* ([`System::blocks`](super::System::blocks)), of which a
 //! step changes one or two.
-//! A block is kept as a tree of pairs: two words are a pair with a number, two neighbouring numbers are
-//! a pair with a number again, up to one number for the block; and a state is the numbers of its
-//! blocks ([`Roots`]).
-//! Pairs are kept once, whole: two states are the same if and only if the numbers of their blocks are.
+//! A block is kept once, whole, and has a number; a state is the numbers of its blocks ([`Roots`]).
+//! Two states are the same if and only if the numbers of their blocks are.
+//! At large sizes a block is mostly planes of page flags, of which a step changes one; so where it has
+//! many words it is kept as a tree: rows of a few words have a number, two neighbours are a pair with
+//! a number again, up to one number for the block.
 //! There are few different blocks, so a state costs little more than their numbers and its place in the
 //! table, whether it has four words or a hundred.
 //!
@@ -15,16 +16,11 @@
 //! not depend on how many threads there are.
 
 use super::roots::{BLOCKS, Blocks, Roots, spread};
-use super::table::{Table, mix};
+use super::table::{Pairs, Rows};
 use std::ops::Range;
 
 /// The number of a state: states are numbered as they arrive.
 pub(super) type Id = u32;
-
-/// A hash of a whole state.
-pub(super) fn hash(state: &[u64]) -> u64 {
-    state.iter().fold(0, |hash, &word| mix(hash ^ word))
-}
 
 /// The states seen so far.
 #[derive(Debug)]
@@ -38,17 +34,22 @@ pub(super) struct Store {
 #[derive(Debug)]
 struct Block {
     words: Range<usize>,
-    /// The pairs in each row of the tree, from those of words up to the one of the block, by where
-    /// their numbers are in [`Opened::numbers`].
-    rows: Vec<Range<usize>>,
-    leaves: Table<(u64, u64)>,
+    /// The words of a leaf of the tree; the last leaf may have fewer.
+    width: usize,
+    /// The levels of the tree, from the leaves up to one number for the block, by where their numbers
+    /// are in [`Opened::numbers`].
+    levels: Vec<Range<usize>>,
+    leaves: Rows,
     /// Pairs of numbers, but for that of the block.
-    pairs: Table<u64>,
+    pairs: Pairs,
     /// The pair of the block, if that is not a leaf.
-    tops: Table<u64>,
+    tops: Pairs,
 }
 
-/// A state with the numbers of all pairs that it consists of.
+/// The most words of a leaf.
+const LEAF: usize = 8;
+
+/// A state with the numbers of all that it consists of.
 #[derive(Debug)]
 pub(super) struct Opened {
     pub(super) words: Vec<u64>,
@@ -182,128 +183,126 @@ impl Store {
 impl Block {
     /// A block of these words, the numbers of whose tree begin at a place.
     fn new(words: Range<usize>, numbers: usize) -> Block {
-        let row = |begin: usize, below: usize| begin..begin + below.div_ceil(2);
-        let mut rows = vec![row(numbers, words.len())];
-        while let Some(last) = rows.last().filter(|row| row.len() > 1) {
-            rows.push(row(last.end, last.len()));
+        let leaves = words.len().div_ceil(LEAF);
+        let width = words.len().div_ceil(leaves);
+        let mut levels = Vec::new();
+        levels.push(numbers..numbers + leaves);
+        while let Some(last) = levels.last().filter(|level| level.len() > 1) {
+            levels.push(last.end..last.end + last.len().div_ceil(2));
         }
         Block {
             words,
-            rows,
-            leaves: Table::new(),
-            pairs: Table::new(),
-            tops: Table::new(),
+            width,
+            levels,
+            leaves: Rows::new(width),
+            pairs: Pairs::new(),
+            tops: Pairs::new(),
         }
     }
 
-    /// The row of the block's own pair.
+    /// The level of the block's own number.
     fn last(&self) -> usize {
-        self.rows.len() - 1
+        self.levels.len() - 1
     }
 
-    /// Where the number of the block's own pair is.
+    /// Where the block's own number is.
     fn top(&self) -> usize {
-        self.rows[self.last()].start
+        self.levels[self.last()].start
     }
 
-    /// The pair of words at a place in the lowest row.
-    fn leaf(&self, place: usize, state: &[u64]) -> (u64, u64) {
-        let at = self.words.start + 2 * place;
-        let right = if at + 1 < self.words.end {
-            state[at + 1]
-        } else {
-            0
-        };
-        (state[at], right)
+    /// The words of a leaf.
+    fn leaf(&self, place: usize) -> Range<usize> {
+        let at = self.words.start + self.width * place;
+        at..self.words.end.min(at + self.width)
     }
 
-    /// Whether there is a pair to the right of the left one below a pair; one that is alone has the
+    /// Whether there is something to the right of the left one below a pair; one that is alone has the
     /// number of what is below it.
-    fn has_right(&self, row: usize, place: usize) -> bool {
-        2 * place + 1 < self.rows[row - 1].len()
+    fn has_right(&self, level: usize, place: usize) -> bool {
+        2 * place + 1 < self.levels[level - 1].len()
     }
 
-    fn pairs(&self, row: usize) -> &Table<u64> {
-        if row == self.last() {
+    fn pairs(&self, level: usize) -> &Pairs {
+        if level == self.last() {
             &self.tops
         } else {
             &self.pairs
         }
     }
 
-    fn open(&self, row: usize, place: usize, number: u32, out: &mut Opened) {
-        let at = self.rows[row].start + place;
-        if out.numbers[at] == number {
+    fn open(&self, level: usize, place: usize, number: u32, out: &mut Opened) {
+        let known = &mut out.numbers[self.levels[level].start + place];
+        if *known == number {
             return;
         }
-        out.numbers[at] = number;
-        if row == 0 {
-            let (left, right) = self.leaves.key(number);
-            let at = self.words.start + 2 * place;
-            out.words[at] = left;
-            if at + 1 < self.words.end {
-                out.words[at + 1] = right;
-            }
-        } else if self.has_right(row, place) {
-            let pair = self.pairs(row).key(number);
-            self.open(row - 1, 2 * place, (pair >> 32) as u32, out);
-            self.open(row - 1, 2 * place + 1, pair as u32, out);
+        *known = number;
+        if level == 0 {
+            let words = &mut out.words[self.leaf(place)];
+            words.copy_from_slice(&self.leaves.get(number)[..words.len()]);
+        } else if self.has_right(level, place) {
+            let (left, right) = self.pairs(level).get(number);
+            self.open(level - 1, 2 * place, left, out);
+            self.open(level - 1, 2 * place + 1, right, out);
         } else {
-            self.open(row - 1, 2 * place, number, out);
+            self.open(level - 1, 2 * place, number, out);
         }
     }
 
-    /// The number of a pair, if it is known, with the help of an opened state that is much the same.
-    fn code(&self, row: usize, place: usize, near: Option<&Opened>, state: &[u64]) -> Option<u32> {
-        if row == 0 {
-            let leaf = self.leaf(place, state);
+    /// The number of what is at a place, if it is known, with the help of an opened state that is much
+    /// the same.
+    fn code(
+        &self,
+        level: usize,
+        place: usize,
+        near: Option<&Opened>,
+        state: &[u64],
+    ) -> Option<u32> {
+        let number = |near: &Opened| near.numbers[self.levels[level].start + place];
+        if level == 0 {
+            let leaf = &state[self.leaf(place)];
             return match near {
-                Some(near) if self.leaf(place, &near.words) == leaf => {
-                    Some(near.numbers[self.rows[0].start + place])
+                Some(near) if self.last() > 0 && near.words[self.leaf(place)] == *leaf => {
+                    Some(number(near))
                 }
                 _ => self.leaves.find(leaf),
             };
         }
-        let left = self.code(row - 1, 2 * place, near, state)?;
-        if !self.has_right(row, place) {
+        let left = self.code(level - 1, 2 * place, near, state)?;
+        if !self.has_right(level, place) {
             return Some(left);
         }
-        let right = self.code(row - 1, 2 * place + 1, near, state)?;
+        let right = self.code(level - 1, 2 * place + 1, near, state)?;
         if let Some(near) = near {
-            let below = self.rows[row - 1].start + 2 * place;
+            let below = self.levels[level - 1].start + 2 * place;
             if near.numbers[below..below + 2] == [left, right] {
-                return Some(near.numbers[self.rows[row].start + place]);
+                return Some(number(near));
             }
         }
-        self.pairs(row).find(pair(left, right))
+        self.pairs(level).find((left, right))
     }
 
-    /// The number of a pair, which is added if it is not there.
-    fn number(&mut self, row: usize, place: usize, state: &[u64]) -> u32 {
-        if row == 0 {
-            let leaf = self.leaf(place, state);
-            return self.leaves.insert(leaf);
+    /// The number of what is at a place, which is added if it is not there.
+    fn number(&mut self, level: usize, place: usize, state: &[u64]) -> u32 {
+        if level == 0 {
+            let leaf = self.leaf(place);
+            return self.leaves.insert(&state[leaf]);
         }
-        let left = self.number(row - 1, 2 * place, state);
-        if !self.has_right(row, place) {
+        let left = self.number(level - 1, 2 * place, state);
+        if !self.has_right(level, place) {
             return left;
         }
-        let right = self.number(row - 1, 2 * place + 1, state);
-        let pairs = if row == self.last() {
+        let right = self.number(level - 1, 2 * place + 1, state);
+        let pairs = if level == self.last() {
             &mut self.tops
         } else {
             &mut self.pairs
         };
-        pairs.insert(pair(left, right))
+        pairs.insert((left, right))
     }
 
     fn bytes(&self) -> usize {
         self.leaves.bytes() + self.pairs.bytes() + self.tops.bytes()
     }
-}
-
-fn pair(left: u32, right: u32) -> u64 {
-    u64::from(left) << 32 | u64::from(right)
 }
 
 #[cfg(test)]
@@ -323,15 +322,24 @@ mod tests {
     }
 
     /// Some words in each of several blocks, and one block with none.
-    fn blocks(words: usize) -> [usize; 6] {
+    fn blocks(words: usize) -> [usize; 8] {
         let third = words / 3;
-        let last = usize::from(third > 0);
-        [third, 0, words - 2 * third, 0, third - last, last]
+        let few = third / 4;
+        [
+            third,
+            0,
+            words - 2 * third,
+            0,
+            few,
+            few,
+            few,
+            third - 3 * few,
+        ]
     }
 
     #[test]
     fn a_state_comes_back_as_it_went_in() {
-        for words in 1..=20 {
+        for words in 1..=80 {
             let mut store = Store::new(&blocks(words));
             let states = states(words);
             let mut opened = store.opened();
@@ -350,7 +358,7 @@ mod tests {
 
     #[test]
     fn what_is_found_from_nearby_is_what_is_found_from_afar() {
-        for words in 1..=20 {
+        for words in 1..=80 {
             let mut store = Store::new(&blocks(words));
             let states = states(words);
             let (known, new) = states.split_at(states.len() / 2);

@@ -13,7 +13,7 @@
 
 use super::reduce::{Reduction, Walker};
 use super::store::{Id, Store};
-use super::table::push;
+use super::table::make_room;
 use super::{System, Taken};
 use rustc_hash::FxHashSet;
 
@@ -34,13 +34,13 @@ const NONE: Id = Id::MAX;
 impl Onward {
     /// Takes down a step forwards.
     pub(super) fn forwards(&mut self, from: Id, to: Id) {
-        self.make_room(from);
+        self.know(from);
         self.steps[from as usize] = to;
     }
 
     /// Takes down a step from a state in which none goes forwards, as far as those were tried.
     pub(super) fn turn(&mut self, from: Id, to: Id) {
-        self.make_room(from);
+        self.know(from);
         let step = &mut self.steps[from as usize];
         if *step == NONE {
             *step = to;
@@ -48,15 +48,19 @@ impl Onward {
         self.turns.push((from, to));
     }
 
-    fn make_room(&mut self, id: Id) {
-        while self.steps.len() <= id as usize {
-            push(&mut self.steps, &[NONE]);
+    fn know(&mut self, id: Id) {
+        let states = id as usize + 1;
+        let missing = states.saturating_sub(self.steps.len());
+        if missing > 0 {
+            make_room(&mut self.steps, missing);
+            self.steps.resize(states, NONE);
         }
     }
 
-    /// Memory taken by what is there for each state, in bytes.
+    /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.steps.capacity() * size_of::<Id>()
+        let turns = self.turns.capacity() * size_of::<(Id, Id)>();
+        (self.steps.capacity() + self.ends.capacity()) * size_of::<Id>() + turns
     }
 
     /// Which states lead to an end, as far as that can be said without taking steps.

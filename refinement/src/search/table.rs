@@ -1,23 +1,8 @@
-//! A set of fixed-width keys, numbered in the order of their arrival: a list of the keys, and a flat
+//! Sets of fixed-width keys, numbered in the order of their arrival: a list of the keys, and a flat
 //! open-addressed table of their numbers.
 
-/// A key of one or two words.
-pub(super) trait Key: Copy + Eq + Send + Sync {
-    /// Spreads the key over 64 bits; the high ones are the best.
-    fn spread(self) -> u64;
-}
-
-impl Key for u64 {
-    fn spread(self) -> u64 {
-        mix(self ^ 0x9e37_79b9_7f4a_7c15)
-    }
-}
-
-impl Key for (u64, u64) {
-    fn spread(self) -> u64 {
-        mix(mix(self.0 ^ 0x9e37_79b9_7f4a_7c15) ^ self.1)
-    }
-}
+/// What hashes start from: any odd number with its bits well mixed.
+const START: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Multiplies and folds, so that every bit of the input reaches every bit of the output.
 pub(super) fn mix(word: u64) -> u64 {
@@ -25,12 +10,11 @@ pub(super) fn mix(word: u64) -> u64 {
     (product >> 64) as u64 ^ product as u64
 }
 
-/// Adds to the end of a list that may become long: it grows by an eighth, not to twice its size.
-pub(super) fn push<T: Clone>(list: &mut Vec<T>, more: &[T]) {
-    if list.capacity() - list.len() < more.len() {
-        list.reserve_exact(list.len() / 8 + more.len().max(64));
+/// Makes room at the end of a list that may become long: it grows by an eighth, not to twice its size.
+pub(super) fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(list.len() / 8 + more.max(64));
     }
-    list.extend_from_slice(more);
 }
 
 /// Where the numbers of keys are found: four bytes each, at most four fifths of them in use.
@@ -136,49 +120,126 @@ impl Slots {
     }
 }
 
-/// The set.
+/// The set of pairs of numbers.
 #[derive(Debug)]
-pub(super) struct Table<K> {
-    keys: Vec<K>,
+pub(super) struct Pairs {
+    pairs: Vec<(u32, u32)>,
     slots: Slots,
 }
 
-impl<K: Key> Table<K> {
-    pub(super) fn new() -> Table<K> {
-        Table {
-            keys: Vec::new(),
+impl Pairs {
+    pub(super) fn new() -> Pairs {
+        Pairs {
+            pairs: Vec::new(),
             slots: Slots::new(),
         }
     }
 
-    pub(super) fn key(&self, number: u32) -> K {
-        self.keys[number as usize]
+    pub(super) fn get(&self, number: u32) -> (u32, u32) {
+        self.pairs[number as usize]
     }
 
-    /// The number of `key`, if it is there.
-    pub(super) fn find(&self, key: K) -> Option<u32> {
-        let is = |number: u32| self.keys[number as usize] == key;
-        self.slots.find(key.spread(), is)
+    /// The number of `pair`, if it is there.
+    pub(super) fn find(&self, pair: (u32, u32)) -> Option<u32> {
+        let is = |number| self.get(number) == pair;
+        self.slots.find(spread_pair(pair.0, pair.1), is)
     }
 
-    /// The number of `key`, which is added if it is not there.
-    pub(super) fn insert(&mut self, key: K) -> u32 {
-        let keys = &self.keys;
+    /// The number of `pair`, which is added if it is not there.
+    pub(super) fn insert(&mut self, pair: (u32, u32)) -> u32 {
+        let pairs = &self.pairs;
+        let spread = |(left, right)| spread_pair(left, right);
         let (number, new) = self.slots.insert(
-            key.spread(),
-            |number| keys[number as usize] == key,
-            |number| keys[number as usize].spread(),
+            spread(pair),
+            |number| pairs[number as usize] == pair,
+            |number| spread(pairs[number as usize]),
         );
         if new {
-            push(&mut self.keys, &[key]);
+            make_room(&mut self.pairs, 1);
+            self.pairs.push(pair);
         }
         number
     }
 
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.keys.capacity() * size_of::<K>() + self.slots.bytes()
+        self.pairs.capacity() * size_of::<(u32, u32)>() + self.slots.bytes()
     }
+}
+
+/// A hash of two numbers.
+#[inline]
+pub(super) fn spread_pair(left: u32, right: u32) -> u64 {
+    mix((u64::from(left) << 32 | u64::from(right)) ^ START)
+}
+
+/// The set of rows of words; one that is shorter than others ends in zeros.
+#[derive(Debug)]
+pub(super) struct Rows {
+    width: usize,
+    words: Vec<u64>,
+    slots: Slots,
+}
+
+impl Rows {
+    /// For rows of this many words.
+    pub(super) fn new(width: usize) -> Rows {
+        Rows {
+            width,
+            words: Vec::new(),
+            slots: Slots::new(),
+        }
+    }
+
+    pub(super) fn get(&self, number: u32) -> &[u64] {
+        row(&self.words, self.width, number)
+    }
+
+    /// The number of `row`, if it is there.
+    pub(super) fn find(&self, row: &[u64]) -> Option<u32> {
+        let is = |number| same(self.get(number), row);
+        self.slots.find(hash(row), is)
+    }
+
+    /// The number of `row`, which is added if it is not there.
+    pub(super) fn insert(&mut self, new: &[u64]) -> u32 {
+        let (words, width) = (&self.words, self.width);
+        let (number, is_new) = self.slots.insert(
+            hash(new),
+            |number| same(row(words, width, number), new),
+            |number| hash(row(words, width, number)),
+        );
+        if is_new {
+            make_room(&mut self.words, self.width);
+            self.words.extend_from_slice(new);
+            let end = (number as usize + 1) * self.width;
+            self.words.resize(end, 0);
+        }
+        number
+    }
+
+    /// Memory taken, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.words.capacity() * size_of::<u64>() + self.slots.bytes()
+    }
+}
+
+fn row(words: &[u64], width: usize, number: u32) -> &[u64] {
+    let at = number as usize * width;
+    &words[at..at + width]
+}
+
+/// Whether a row is another one, which may be shorter.
+fn same(row: &[u64], other: &[u64]) -> bool {
+    let (begin, rest) = row.split_at(other.len());
+    let differs = begin.iter().zip(other).fold(0, |all, (a, b)| all | (a ^ b));
+    rest.iter().fold(differs, |all, word| all | word) == 0
+}
+
+/// A hash of some words; zeros at the end make no difference.
+pub(super) fn hash(words: &[u64]) -> u64 {
+    let words = words.iter().rev().skip_while(|word| **word == 0);
+    words.fold(START, |hash, word| mix(hash ^ word))
 }
 
 #[cfg(test)]
@@ -186,16 +247,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_keeps_the_number_it_got() {
-        let mut table = Table::new();
-        for key in 0..10_000_u64 {
-            assert_eq!(table.insert(key * key), key as u32);
+    fn a_pair_keeps_the_number_it_got() {
+        let mut pairs = Pairs::new();
+        let pair = |i: u32| (i.wrapping_mul(i), i / 3);
+        for i in 0..10_000 {
+            assert_eq!(pairs.find(pair(i)), None);
+            assert_eq!(pairs.insert(pair(i)), i);
         }
-        for key in 0..10_000_u64 {
-            assert_eq!(table.insert(key * key), key as u32);
-            assert_eq!(table.find(key * key), Some(key as u32));
-            assert_eq!(table.key(key as u32), key * key);
+        for i in 0..10_000 {
+            assert_eq!(pairs.insert(pair(i)), i);
+            assert_eq!(pairs.find(pair(i)), Some(i));
+            assert_eq!(pairs.get(i), pair(i));
         }
-        assert_eq!(table.find(2), None);
+    }
+
+    #[test]
+    fn a_row_keeps_the_number_it_got_with_zeros_at_its_end_or_without() {
+        let mut rows = Rows::new(3);
+        let row = |i: u64| [i * i, i % 3, u64::from(i.is_multiple_of(7)) * i];
+        for i in 0..10_000_u32 {
+            assert_eq!(rows.find(&row(i.into())), None);
+            assert_eq!(rows.insert(&row(i.into())), i);
+        }
+        for i in 0..10_000_u32 {
+            let row = row(i.into());
+            assert_eq!(rows.insert(&row), i);
+            assert_eq!(rows.get(i), row);
+            let short = if row[2] == 0 { &row[..2] } else { &row };
+            assert_eq!(rows.find(short), Some(i));
+        }
+        assert_eq!(rows.find(&[2, 2, 2]), None);
     }
 }

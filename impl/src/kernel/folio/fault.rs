@@ -9,6 +9,7 @@
 //!
 //! * A fault that finds the area as large as the page, and maps it by a huge entry again.
 //! * Faults on anything else.
+//! * The reference of the page cache: a page that is mapped no more is freed, and a fault finds none.
 
 use super::rmap::{self, Covers};
 use super::{Era, list};

@@ -226,21 +226,28 @@ fn treat(k: &mut Asm<'_>, era: &Era, folio: Reg, change: Change, round: Round) {
 ///
 /// `migration_entry_wait()` waits for the lock of the folio behind the entry, without a reference:
 /// whoever made the entry holds that lock until the mapping is back.
+/// A split holds the lock of the huge page's head for all of its pages, so that is the one to wait for;
+/// a page of a huge page that was split before is migrated under its own, which is not modelled.
 fn at_entry(k: &mut Asm<'_>, era: &Era, part: &Part, addr: Reg, change: Change, again: Target) {
     let ptl = u16::from(part.mm);
     let region = k.world().regions[usize::from(part.region)];
-    let locked = match region.kind {
-        RegionKind::Small => addr.into(),
-        _ => region.start.into(),
+    let behind = |k: &mut Asm<'_>| -> Expr {
+        match region.kind {
+            RegionKind::Small => addr.into(),
+            RegionKind::Large => rmap::folio_of(k, addr).into(),
+            _ => region.start.into(),
+        }
     };
     match era.entry {
         Entry::Skip | Entry::WalkTwice => {}
         Entry::Wait => {
+            let locked = behind(k);
             k.unlock(Class::PageTable, ptl);
             wait(k, locked);
             k.goto(again);
         }
         Entry::WaitUnderPtLock => {
+            let locked = behind(k);
             wait(k, locked);
             k.unlock(Class::PageTable, ptl);
             k.goto(again);
