@@ -113,6 +113,10 @@ pub struct Exploration<N> {
 }
 
 /// Explores every interleaving; `watch` hears now and then how far it has come, and may stop it.
+///
+/// # Panics
+///
+/// If the blocks of a state are not all its words ([`System::blocks`]): states would be mixed up.
 pub fn explore<S: System>(
     system: &S,
     options: Options,

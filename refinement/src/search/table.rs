@@ -278,4 +278,11 @@ mod tests {
         }
         assert_eq!(rows.find(&[2, 2, 2]), None);
     }
+
+    #[test]
+    fn a_shorter_row_is_the_one_with_zeros_behind_it_and_no_other() {
+        assert!(same(&[1, 2, 0], &[1, 2]));
+        assert!(!same(&[1, 2, 3], &[1, 2]));
+        assert!(!same(&[1, 3, 0], &[1, 2]));
+    }
 }
