@@ -5,7 +5,8 @@
 //!
 //! # What this does not model
 //!
-//! Allocation: the frames are there from the start, and nobody but the fault can reach them.
+//! Allocation: the frames are there from the start, and nobody but the fault can reach them; where
+//! something else may have freed them there is no fault.
 
 use super::{Kernel, lru, walk};
 use crate::machine::{
