@@ -1,7 +1,7 @@
 //! Hunts: a known bug is looked for in random scenarios, and what shows it is shrunk.
 
 use crate::look::{look, system};
-use crate::scenario::{Vocabulary, scenarios, size};
+use crate::scenario::{Vocabulary, scenarios, size, small};
 use crate::shrink::shrunk;
 use crate::soak;
 use mlock_impl::kernel::Kernel;
@@ -66,7 +66,7 @@ pub(crate) struct Sweep {
 impl Sweep {
     pub(crate) fn of(kernel: &str, fixtures: &[Fixture]) -> Sweep {
         Sweep {
-            strategy: scenarios(&Vocabulary::of(kernel, fixtures)).boxed(),
+            strategy: scenarios(&Vocabulary::of(kernel, fixtures), small()).boxed(),
             runner: TestRunner::deterministic(),
             seen: Vec::new(),
         }
@@ -92,7 +92,7 @@ pub(crate) struct Found {
 }
 
 /// The most time for one hunt in a long run, if the run is not shorter.
-const HUNTING: Duration = Duration::from_secs(300);
+const HUNTING: Duration = Duration::from_secs(900);
 
 /// Every broken kernel, by the laws that its fixtures call violated.
 pub(crate) fn by_kernel(fixtures: &[Fixture]) -> Vec<Hunt> {

@@ -1,6 +1,6 @@
 //! A generated scenario, searched while it fits and sampled beyond.
 
-use mlock_refinement::check::{LawReport, check, laws};
+use mlock_refinement::check::{LawReport, Report, check, laws};
 use mlock_refinement::fixture::Fixture;
 use mlock_refinement::judge::Verdict;
 use mlock_refinement::search::{
@@ -10,13 +10,38 @@ use mlock_refinement::system::{Judged, Outcome, Told};
 use mlock_spec::Law;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The most states to search.
+/// The most states to search, step by step.
 const MOST_STATES: usize = 12_000;
+
+/// The most states to search with all reductions: a step of these can be thousands.
+const MOST_REDUCED: usize = 2_000;
+
+/// How much of a scenario was seen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Extent {
+    /// Some schedules.
+    Sampled,
+    /// All there is, with all reductions.
+    Reduced,
+    /// All there is, step by step.
+    StepByStep,
+}
+
+impl Extent {
+    /// In a word or two.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Extent::Sampled => "sampled",
+            Extent::Reduced => "searched with reductions",
+            Extent::StepByStep => "searched step by step",
+        }
+    }
+}
 
 /// What was seen.
 pub(crate) struct Looked {
-    /// Whether that is all there is.
-    pub(crate) exhaustive: bool,
+    /// How much that is.
+    pub(crate) extent: Extent,
     /// The laws that break.
     pub(crate) broken: BTreeSet<Law>,
     /// The final states.
@@ -36,25 +61,43 @@ pub(crate) fn system(fixture: &Fixture) -> Judged {
         .unwrap()
 }
 
-/// Searches a scenario, or samples it if it is too large.
+/// Searches a scenario: step by step, with reductions if that is too much, by samples if that is.
 pub(crate) fn look(system: &Judged) -> Looked {
     let report = check(system, Options::up_to(MOST_STATES));
-    let mut looked = Looked {
-        exhaustive: report.coverage == Coverage::Exhaustive,
-        broken: broken(&report.laws),
-        outcomes: report.outcomes.clone(),
-        limit: report.limit,
-        states: report.counts.states,
+    if report.coverage == Coverage::Exhaustive {
+        return seen(report, Extent::StepByStep);
+    }
+    let reduced = Options {
+        reduction: Reduction::ALL,
+        ..Options::up_to(MOST_REDUCED)
     };
-    if !looked.exhaustive {
-        for scheduler in [Scheduler::Uniform, Scheduler::Pct { depth: 3 }] {
-            let sampled = sampled(system, scheduler, 40);
-            looked.broken.extend(sampled.broken);
-            looked.outcomes.extend(sampled.outcomes);
-            looked.limit |= sampled.limit;
-        }
+    let again = check(system, reduced);
+    if again.coverage == Coverage::Exhaustive {
+        return seen(again, Extent::Reduced);
+    }
+    let mut looked = seen(report, Extent::Sampled);
+    for scheduler in [Scheduler::Uniform, Scheduler::Pct { depth: 3 }] {
+        let sampled = sampled(system, scheduler, schedules(system));
+        looked.broken.extend(sampled.broken);
+        looked.outcomes.extend(sampled.outcomes);
+        looked.limit |= sampled.limit;
     }
     looked
+}
+
+/// How many schedules to try: the longer they are, the fewer.
+fn schedules(system: &Judged) -> usize {
+    (320 / pages(system)).clamp(4, 40)
+}
+
+fn seen(report: Report, extent: Extent) -> Looked {
+    Looked {
+        extent,
+        broken: broken(&report.laws),
+        outcomes: report.outcomes,
+        limit: report.limit,
+        states: report.counts.states,
+    }
 }
 
 /// A way to search in which something else is seen than in a search step by step.
@@ -88,7 +131,7 @@ pub(crate) fn sampled(system: &Judged, scheduler: Scheduler, schedules: usize) -
         scheduler,
         seed: 1,
         schedules,
-        most_steps: 20_000,
+        most_steps: most_steps(system),
     };
     let sample = sample(system, sampling, &mut |_| false);
     let first = sample
@@ -98,7 +141,7 @@ pub(crate) fn sampled(system: &Judged, scheduler: Scheduler, schedules: usize) -
         .collect();
     let laws = laws(&first, &sample.notes);
     Looked {
-        exhaustive: false,
+        extent: Extent::Sampled,
         broken: broken(&laws),
         outcomes: sample.notes.outcomes,
         limit: first.contains_key(&Told::Limit.finding()),
@@ -107,13 +150,15 @@ pub(crate) fn sampled(system: &Judged, scheduler: Scheduler, schedules: usize) -
 }
 
 /// One run, read twice: by the judge, step by step, and by the bottom line, whenever no call is in
-/// flight. Tells what contradicts the other.
+/// flight. Tells what contradicts the other. The bottom line of a large scenario takes long to read: in
+/// its runs it is read now and then, and at the end.
 pub(crate) fn contradiction(system: &Judged, seed: u64) -> Option<String> {
     let mut random = Random::new(seed, 0);
     let mut order: Vec<usize> = (0..system.actors()).collect();
     let (mut state, mut next) = (system.initial(), Vec::new());
     let mut refused = false;
-    for _ in 0..20_000 {
+    let seldom = (pages(system) / 8).max(1);
+    for step in 0..most_steps(system) {
         random.shuffle(&mut order);
         let mut moved = false;
         for &cpu in &order {
@@ -128,10 +173,12 @@ pub(crate) fn contradiction(system: &Judged, seed: u64) -> Option<String> {
                 break;
             }
         }
-        if !moved {
-            return None;
+        if moved {
+            std::mem::swap(&mut state, &mut next);
         }
-        std::mem::swap(&mut state, &mut next);
+        if moved && step % seldom != 0 {
+            continue;
+        }
         let books = system.abstract_state(&state);
         if books.balance() != 0 {
             return Some(format!(
@@ -145,6 +192,18 @@ pub(crate) fn contradiction(system: &Judged, seed: u64) -> Option<String> {
                 "nr_mlock is wrong by {wrong}, and no step was refused"
             ));
         }
+        if !moved {
+            return None;
+        }
     }
     None
+}
+
+fn pages(system: &Judged) -> usize {
+    usize::from(system.machine().world().thp_pages)
+}
+
+/// The most steps of one run: a call takes some for each page.
+fn most_steps(system: &Judged) -> usize {
+    20_000.max(400 * pages(system))
 }

@@ -19,18 +19,20 @@ mod scenario;
 mod shrink;
 
 use hunt::{Sweep, by_kernel, by_row, how, within_reach};
-use look::{contradiction, differs_in_another_way, look, sampled, system};
+use look::{Extent, contradiction, differs_in_another_way, look, sampled, system};
 use mlock_impl::kernel::Kernel;
 use mlock_refinement::check::check;
 use mlock_refinement::counterexample::{draw, find};
 use mlock_refinement::fixture::{Expected, Fixture, files, load, parse, print};
 use mlock_refinement::search::{Options, Scheduler};
 use mlock_spec::Law;
+use proptest::strategy::Strategy;
 use proptest::test_runner::{
     Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
-use scenario::{Vocabulary, scenarios, size};
+use scenario::{Vocabulary, scenarios, size, small, up_to_the_real_size};
 use shrink::shrunk;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -72,8 +74,8 @@ fn is_asked(kernel: &str) -> bool {
     std::env::var("SOAK_KERNEL").map_or(true, |only| only == kernel)
 }
 
-/// Whether everything holds of a scenario that should.
-fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<(), String> {
+/// Whether everything holds of a scenario that should, and how much of it was seen.
+fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<Extent, String> {
     let text = print(fixture).map_err(|error| error.to_string())?;
     if parse(&text, "printed").map_err(|error| error.to_string())? != *fixture {
         return Err("what is printed reads as another fixture".to_owned());
@@ -98,7 +100,7 @@ fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<(), String> {
             return Err(contradiction);
         }
     }
-    if looked.exhaustive {
+    if looked.extent != Extent::Sampled {
         for scheduler in [Scheduler::Uniform, Scheduler::Pct { depth: 3 }] {
             let sampled = sampled(&system, scheduler, 8);
             if !sampled.outcomes.is_subset(&looked.outcomes) {
@@ -108,6 +110,8 @@ fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<(), String> {
                 return Err("sampling breaks a law that the search does not".to_owned());
             }
         }
+    }
+    if looked.extent == Extent::StepByStep {
         if let Some(way) = differs_in_another_way(&system, &looked) {
             return Err(format!("{way}: the search sees something else"));
         }
@@ -120,13 +124,13 @@ fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<(), String> {
             return Err("it matters which CPU is called which".to_owned());
         }
     }
-    Ok(())
+    Ok(looked.extent)
 }
 
 /// Runs a property on so many scenarios of a kernel; a failure shrinks, is drawn and saved.
 fn on_scenarios(
     kernel: &str,
-    words: &Vocabulary,
+    scenarios: impl Strategy<Value = Fixture>,
     cases: u32,
     property: impl Fn(&Fixture) -> Result<(), String>,
 ) -> Result<(), String> {
@@ -145,7 +149,7 @@ fn on_scenarios(
         let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
         TestRunner::new_with_rng(config, random)
     };
-    match runner.run(&scenarios(words), test) {
+    match runner.run(&scenarios, test) {
         Ok(()) => Ok(()),
         Err(TestError::Fail(_, fixture)) => {
             let fixture = shrunk(&fixture, |f| property(f).is_err());
@@ -178,7 +182,7 @@ fn every_kernel_keeps_what_it_claims_and_every_reading_of_a_run_agrees() {
     let fixtures = fixtures();
     let broken_by = broken_by(&fixtures);
     let until = soak().map(|time| Instant::now() + time);
-    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    let counts: RefCell<BTreeMap<&str, BTreeMap<Extent, u32>>> = RefCell::default();
     let mut failures: Vec<String> = Vec::new();
     loop {
         for kernel in Kernel::ALL
@@ -190,17 +194,27 @@ fn every_kernel_keeps_what_it_claims_and_every_reading_of_a_run_agrees() {
                 continue;
             };
             let words = Vocabulary::of(kernel.name, &fixtures);
-            let kept = on_scenarios(kernel.name, &words, CASES, |fixture| keeps(fixture, broken));
+            let some = scenarios(&words, up_to_the_real_size());
+            let kept = on_scenarios(kernel.name, some, CASES, |fixture| {
+                let extent = keeps(fixture, broken)?;
+                let mut counts = counts.borrow_mut();
+                let of_kernel = counts.entry(kernel.name).or_default();
+                *of_kernel.entry(extent).or_default() += 1;
+                Ok(())
+            });
             failures.extend(kept.err());
-            *counts.entry(kernel.name).or_default() += CASES;
         }
         if !failures.is_empty() || until.is_none_or(|until| Instant::now() >= until) {
             break;
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    for (kernel, cases) in counts {
-        eprintln!("{kernel}: {cases} scenarios keep what is claimed, and every reading agrees");
+    for (kernel, by_extent) in counts.into_inner() {
+        let cases: u32 = by_extent.values().sum();
+        let how = by_extent.iter().rev();
+        let how: Vec<String> = how.map(|(e, n)| format!("{n} {}", e.words())).collect();
+        let how = how.join(", ");
+        eprintln!("{kernel}: {cases} scenarios keep what it claims ({how})");
     }
 }
 
@@ -232,7 +246,8 @@ fn kernels_agree_on_what_happens_one_after_the_other() {
     let fixtures = fixtures();
     for alike in ALIKE {
         let words = Vocabulary::of(alike[1], &fixtures);
-        let agree = on_scenarios(alike[1], &words, 100, |fixture| {
+        let some = scenarios(&words, small());
+        let agree = on_scenarios(alike[1], some, 100, |fixture| {
             let mut alone = fixture.clone();
             // One CPU after the other; who exits is not used afterwards, nor before by others.
             alone.cpus = vec![alone.cpus.concat()];

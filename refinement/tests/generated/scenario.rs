@@ -89,8 +89,21 @@ impl Vocabulary {
     }
 }
 
-/// Scenarios for one kernel.
-pub(crate) fn scenarios(vocabulary: &Vocabulary) -> impl Strategy<Value = Fixture> + use<> {
+/// Base pages per huge page, as the power of two that is one less: 2, 4 or 8.
+pub(crate) fn small() -> BoxedStrategy<u8> {
+    (0..3u8).boxed()
+}
+
+/// Mostly small; now and then up to the real size.
+pub(crate) fn up_to_the_real_size() -> BoxedStrategy<u8> {
+    prop_oneof![4 => 0..3u8, 1 => 3..9u8].boxed()
+}
+
+/// Scenarios for one kernel, at sizes like these.
+pub(crate) fn scenarios(
+    vocabulary: &Vocabulary,
+    sizes: BoxedStrategy<u8>,
+) -> impl Strategy<Value = Fixture> + use<> {
     let words = vocabulary.clone();
     let call = (0..words.calls.len() as u8, 0..3u8, 0..2u8, 0..8u8);
     let script = prop::collection::vec(call, 1..=3);
@@ -100,7 +113,7 @@ pub(crate) fn scenarios(vocabulary: &Vocabulary) -> impl Strategy<Value = Fixtur
     // What comes first shrinks first: with everything locked, a call that locks is one too many.
     let parts = (
         prop::collection::vec(mm, 1..=3),
-        0..3u8,
+        sizes,
         0..words.memories.len() as u8,
         0..3u8,
         prop::collection::vec(script, 1..=3),
@@ -249,7 +262,21 @@ fn makes_sense(kernel: Kernel, raw: &[Vec<Call>], cpu: usize, at: usize, memory:
             Call::Collapse(region) => memory.regions[region] == Region::Table,
             // A driver's page is alone in its region.
             Call::FreePage(region) => memory.regions[region] == Region::Small(1),
-            Call::Fault(_, range) | Call::Write(_, range) => one_region(range),
+            // A fault finds no other frame than what these may have freed, but in a file.
+            Call::Fault(_, range) => {
+                let frees = |c: &Call| {
+                    matches!(
+                        c,
+                        Call::Munmap(..)
+                            | Call::Truncate(_)
+                            | Call::Reclaim(_)
+                            | Call::ReclaimNonlinear(..)
+                    )
+                };
+                let of_file = memory.regions.contains(&Region::FileThp);
+                one_region(range) && (of_file || !raw.iter().flatten().any(frees))
+            }
+            Call::Write(_, range) => one_region(range),
             // The machine takes the range of a call for one area, so it should be locked alike.
             Call::Munlock(mm, Range::Regions(..)) | Call::Munmap(mm, Range::Regions(..)) => {
                 let mm = &memory.mms[mm as usize];

@@ -35,6 +35,15 @@ fn smaller(fixture: &Fixture) -> Vec<Fixture> {
             out.push(less);
         }
     }
+    // What one CPU does, another does before or after its own.
+    for (cpu, script) in fixture.cpus.iter().enumerate() {
+        for other in (0..fixture.cpus.len()).filter(|other| *other != cpu) {
+            let mut less = fixture.clone();
+            less.cpus[other].extend(script);
+            less.cpus.remove(cpu);
+            out.push(less);
+        }
+    }
     out.extend((0..fixture.memory.mms.len()).map(|mm| without_mm(fixture, mm)));
     out.extend((0..fixture.memory.regions.len()).map(|region| without_region(fixture, region)));
     if fixture.pages[0] > 2 {
