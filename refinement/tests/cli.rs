@@ -249,6 +249,11 @@ fn a_bad_fixture_points_at_the_place_and_names_the_choices() {
         ),
         ("a region that does not exist", "Split(0)", "Split(3)"),
         ("a migration to nowhere", "Split(0)", "Migrate(Region(0))"),
+        (
+            "a fault of what was unmapped",
+            "Split(0)",
+            "Munmap(A, Region(0)), Fault(A, Region(0))",
+        ),
         ("spare frames for nothing", "Thp,", "Thp, Spare(3),"),
         (
             "a page vector of a CPU that does not exist",
