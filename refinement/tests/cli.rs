@@ -248,7 +248,8 @@ fn a_bad_fixture_points_at_the_place_and_names_the_choices() {
             "        17,\n",
         ),
         ("a region that does not exist", "Split(0)", "Split(3)"),
-        ("a migration to nowhere", "Split(0)", "Migrate(Region(0))"),
+        ("a huge page that moves", "Split(0)", "Migrate(Region(0))"),
+        ("a copy to nowhere", "Split(0)", "Write(A, Region(0))"),
         (
             "a fault of what was unmapped",
             "Split(0)",

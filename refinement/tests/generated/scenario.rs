@@ -248,10 +248,11 @@ fn makes_sense(kernel: Kernel, raw: &[Vec<Call>], cpu: usize, at: usize, memory:
             Call::SplitToLarge(region) | Call::SplitPmd(_, region) => thp(region),
             Call::Migrate(range) => {
                 let still = [Region::HugeZero, Region::FileThp];
-                // Since v4.5 only single pages are modelled to move.
-                let moves = memory.regions.iter().any(is_spare);
+                // Only single pages are modelled to move to other frames.
+                let moves =
+                    kernel.migration() == Migration::Moves || memory.regions.iter().any(is_spare);
                 region_of(range).is_some_and(|r| !still.contains(&memory.regions[r]))
-                    && (small(range) || !moves || kernel.migration() == Migration::Moves)
+                    && (small(range) || !moves)
             }
             // What truncation and reclaim do to huge pages is not modelled in every kernel.
             Call::Truncate(range) | Call::Reclaim(range) => {
