@@ -38,16 +38,24 @@ pub(super) fn migrate(k: &mut Asm<'_>, era: &Era, pages: &Range<u16>) {
     let spare = world.spares_of(region).next();
     let offset = spare.map(|spare| start(spare) - start(region));
     let large = world.regions[usize::from(region)].folio_pages() > 1;
-    if let Lockers::Asked(asked) = &era.lockers
-        && asked.migrated == asked::Migrated::Split
-        && large
-    {
+    let splits = matches!(&era.lockers, Lockers::Asked(a) if a.migrated == asked::Migrated::Split);
+    let splits = splits && large;
+    if splits {
         split::split(k, era, region, FolioSize::Page);
     }
     for_each_folio(k, pages, |k, folio| {
         with_isolated(k, era, folio, |k| match offset {
             Some(offset) => unmap_and_move(k, era, region, folio, offset),
-            None => unmap_and_undo(k, era, region, folio),
+            None if splits => {
+                // What could not be split does not move.
+                let size = k.load("nr_pages", RegKind::Count, Source::NrPages(folio.into()));
+                k.if_(size.is(1), |k| unmap_and_undo(k, era, region, folio));
+                Back::Always
+            }
+            None => {
+                unmap_and_undo(k, era, region, folio);
+                Back::Always
+            }
         });
     });
 }
@@ -81,11 +89,10 @@ fn with_isolated(k: &mut Asm<'_>, era: &Era, folio: Reg, body: impl FnOnce(&mut 
     });
 }
 
-fn unmap_and_undo(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) -> Back {
+fn unmap_and_undo(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg) {
     let extent = Extent::of(k, region, folio);
     unmap(k, era, extent);
     remap(k, era, extent, Target::Same);
-    Back::Always
 }
 
 fn unmap_and_move(k: &mut Asm<'_>, era: &Era, region: u16, folio: Reg, offset: u16) -> Back {
