@@ -89,7 +89,7 @@ impl Vocabulary {
     }
 }
 
-/// Base pages per huge page, as the power of two that is one less: 2, 4 or 8.
+/// Sizes: 2, 4 or 8 pages per huge page, as how often 2 is doubled.
 pub(crate) fn small() -> BoxedStrategy<u8> {
     (0..3u8).boxed()
 }
@@ -263,19 +263,10 @@ fn makes_sense(kernel: Kernel, raw: &[Vec<Call>], cpu: usize, at: usize, memory:
             Call::Collapse(region) => memory.regions[region] == Region::Table,
             // A driver's page is alone in its region.
             Call::FreePage(region) => memory.regions[region] == Region::Small(1),
-            // A fault finds no other frame than what these may have freed, but in a file.
+            // A fault finds no other frame than what others may have freed, but in a file.
             Call::Fault(_, range) => {
-                let frees = |c: &Call| {
-                    matches!(
-                        c,
-                        Call::Munmap(..)
-                            | Call::Truncate(_)
-                            | Call::Reclaim(_)
-                            | Call::ReclaimNonlinear(..)
-                    )
-                };
                 let of_file = memory.regions.contains(&Region::FileThp);
-                one_region(range) && (of_file || !raw.iter().flatten().any(frees))
+                one_region(range) && (of_file || !raw.iter().flatten().any(Call::may_free))
             }
             Call::Write(_, range) => one_region(range),
             // The machine takes the range of a call for one area, so it should be locked alike.

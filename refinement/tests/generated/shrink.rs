@@ -35,7 +35,7 @@ fn smaller(fixture: &Fixture) -> Vec<Fixture> {
             out.push(less);
         }
     }
-    // What one CPU does, another does before or after its own.
+    // One CPU does what two did, in either order.
     for (cpu, script) in fixture.cpus.iter().enumerate() {
         for other in (0..fixture.cpus.len()).filter(|other| *other != cpu) {
             let mut less = fixture.clone();

@@ -47,7 +47,7 @@ pub(super) fn migrate(k: &mut Asm<'_>, era: &Era, pages: &Range<u16>) {
         with_isolated(k, era, folio, |k| match offset {
             Some(offset) => unmap_and_move(k, era, region, folio, offset),
             None if splits => {
-                // What could not be split does not move.
+                // What could not be split does not move (v4.5 `unmap_and_move()`).
                 let size = k.load("nr_pages", RegKind::Count, Source::NrPages(folio.into()));
                 k.if_(size.is(1), |k| unmap_and_undo(k, era, region, folio));
                 Back::Always
