@@ -31,7 +31,7 @@ pub struct Report {
     /// The final states.
     pub outcomes: BTreeSet<Outcome>,
     /// Set if the model itself reached a limit; then nothing else here can be relied on.
-    pub limit: bool,
+    pub limit: Option<usize>,
     /// What was matched where, and how often each law had something to say.
     pub tally: Tally,
 }
@@ -110,7 +110,7 @@ fn report<S: System<Notes = Tally>>(
         laws,
         found: run.first.keys().copied().collect(),
         outcomes: run.notes.outcomes.clone(),
-        limit: run.first.contains_key(&Told::Limit.finding()),
+        limit: run.first.get(&Told::Limit.finding()).copied(),
         tally: run.notes,
     }
 }
@@ -243,8 +243,8 @@ fn leads(order: &BTreeSet<(Class, Class)>, from: Class, to: Class) -> bool {
 /// Every way in which a report differs from what the fixture expects, a sentence each.
 pub fn differences(fixture: &Fixture, pages: u16, report: &Report) -> Vec<String> {
     let mut out = Vec::new();
-    if report.limit {
-        out.push("the model reached a limit: a variable left its range".to_owned());
+    if report.limit.is_some() {
+        out.push("the model reached a limit; mlockcheck explain shows which".to_owned());
     }
     for law in Law::ALL {
         let seen = report.laws[&law].verdict;

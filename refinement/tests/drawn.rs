@@ -1,7 +1,7 @@
 //! Drawings that no fixture asks for, since no kernel here does it: a livelock, as a stem and a loop.
 
 use mlock_refinement::check::check;
-use mlock_refinement::counterexample::{draw, find};
+use mlock_refinement::counterexample::{Topic, draw, find};
 use mlock_refinement::fixture::load;
 use mlock_refinement::search::{Finding, Options};
 use mlock_spec::Law;
@@ -27,16 +27,10 @@ fn a_livelock_is_drawn_as_a_stem_and_a_loop() {
         if finding != Finding::LIVELOCK || depth == 0 {
             return None;
         }
-        let schedule = find(&system, progress)?;
+        let topic = Topic::Law(Law::Progress);
+        let schedule = find(&system, &report, topic)?;
         let name = "fix-ptl/munlock_vs_split";
-        Some(draw(
-            name,
-            &concrete,
-            &system,
-            Law::Progress,
-            &report,
-            &schedule,
-        ))
+        Some(draw(name, &concrete, &system, topic, &report, &schedule))
     });
     let drawn = drawn.unwrap();
     assert!(drawn.contains("from here on") && drawn.contains("and round again"));

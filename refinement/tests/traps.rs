@@ -8,7 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use mlock_refinement::check::check;
-use mlock_refinement::counterexample::{Replay, Replayed, find};
+use mlock_refinement::counterexample::{Replay, Replayed, Topic, find};
 use mlock_refinement::fixture::{Call, Fixture, Mm, Range, load};
 use mlock_refinement::search::{
     Coverage, Finding, Goal, Limits, Options, Reduction, System, Taken, explore, shortest,
@@ -213,7 +213,7 @@ fn a_replay_survives_what_somebody_else_may_do() {
     let system = |fixture: &Fixture| fixture.concrete(4).unwrap().judged().unwrap();
     let alone = system(&fixture);
     let report = check(&alone, Options::default());
-    let schedule = find(&alone, &report.laws[&Law::AccountExactly]).unwrap();
+    let schedule = find(&alone, &report, Topic::Law(Law::AccountExactly)).unwrap();
     let replay = Replay::new(&fixture, &alone, 4, Law::AccountExactly, &schedule);
     assert_eq!(replay.run(&alone), Replayed::Reproduces);
     fixture

@@ -209,15 +209,21 @@ impl Facts {
     }
 }
 
-/// How many pages a CPU holds in this way at most.
-pub(super) fn most_held(program: &Program, what: PageHold) -> usize {
+/// More pages than this are held by loops only.
+pub(super) const MOST_HELD: usize = 8;
+
+/// How many pages a CPU holds in this way at most; none if a loop holds one after the other.
+pub(super) fn most_held(program: &Program, what: PageHold) -> Option<usize> {
     let mut held: Vec<Option<i32>> = vec![None; program.code.len() + 1];
     let mut most = 0;
     let mut work = vec![(0 as Pc, 0)];
     while let Some((pc, count)) = work.pop() {
         let known = &mut held[usize::from(pc)];
-        if known.is_some_and(|k| k >= count) || count > 8 {
+        if known.is_some_and(|k| k >= count) {
             continue;
+        }
+        if count > MOST_HELD as i32 {
+            return None;
         }
         *known = Some(count);
         most = most.max(count);
@@ -229,7 +235,7 @@ pub(super) fn most_held(program: &Program, what: PageHold) -> usize {
             work.extend(instr.op.target().map(|to| (to, count + jump)));
         }
     }
-    most.unsigned_abs() as usize
+    Some(most.unsigned_abs() as usize)
 }
 
 /// For each instruction, and the end, the variables that are still needed.

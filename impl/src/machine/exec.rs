@@ -1,7 +1,7 @@
 //! What one instruction does.
 
 use super::dataflow::{Facts, PageHold};
-use super::layout::{Layout, LayoutError};
+use super::layout::{Layout, LayoutError, Pages};
 use super::lock::{Class, LockName, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Pc, Program, Reg, RegKind, Source};
 use super::packed::Field;
@@ -731,11 +731,16 @@ impl<'m> Next<'m> {
     /// Adds a page to those that a CPU holds in one way.
     pub(super) fn hold(&mut self, cpu: usize, hold: PageHold, page: u16) -> Ran<()> {
         let machine = self.machine;
-        let slots = machine.layout.cpus[cpu]
-            .pages
-            .iter()
-            .find(|(h, _)| *h == hold);
-        let free = slots.and_then(|(_, s)| s.iter().find(|slot| slot.get(&self.words) == 0));
+        let mut all = machine.layout.cpus[cpu].pages.iter();
+        let slots = match all.find(|(h, _)| *h == hold) {
+            Some((_, Pages::Any(plane))) => {
+                plane.set(&mut self.words, page, true);
+                return Ok(());
+            }
+            Some((_, Pages::Few(slots))) => &slots[..],
+            None => &[],
+        };
+        let free = slots.iter().find(|slot| slot.get(&self.words) == 0);
         if let Some(slot) = free
             && slot.set(&mut self.words, i64::from(page) + 1)
         {
@@ -749,11 +754,12 @@ impl<'m> Next<'m> {
     /// Removes a page from those that a CPU holds in one way, if it is there once.
     fn let_go(&mut self, cpu: usize, hold: PageHold, page: u16) {
         let machine = self.machine;
-        let held = machine.layout.cpus[cpu]
-            .pages
-            .iter()
-            .find(|(h, _)| *h == hold);
-        let Some((_, slots)) = held else { return };
+        let mut all = machine.layout.cpus[cpu].pages.iter();
+        let slots = match all.find(|(h, _)| *h == hold) {
+            Some((_, Pages::Any(plane))) => return plane.set(&mut self.words, page, false),
+            Some((_, Pages::Few(slots))) => slots,
+            None => return,
+        };
         let held = |slot: &Field| slot.get(&self.words) == i64::from(page) + 1;
         let Some(at) = slots.iter().rposition(held) else {
             return;

@@ -4,7 +4,7 @@
 //! What one CPU alone changes, be it its own or in shared memory, is kept apart from the rest: those
 //! words take few values, whatever the others do.
 
-use super::dataflow::{Facts, PageHold, most_held};
+use super::dataflow::{Facts, MOST_HELD, PageHold, most_held};
 use super::folio::{FolioLayout, FolioOp};
 use super::footprint::{Access, Object};
 use super::interval::Interval;
@@ -41,12 +41,21 @@ pub(super) struct CpuLayout {
     pub(super) ranges: Vec<Interval>,
     /// Each lock that is not per page: class, index, and 0 free, 1 exclusive, 2 shared.
     pub(super) locks: Vec<(Class, u16, Field)>,
-    /// The pages held in each way: page + 1, or 0.
-    pub(super) pages: Vec<(PageHold, Vec<Field>)>,
+    /// The pages held in each way.
+    pub(super) pages: Vec<(PageHold, Pages)>,
     /// The page vectors in use.
     pub(super) batches: Vec<(Batch, Plane)>,
     /// The entries of the batch: page + 1, or 0, and what is to be done.
     pub(super) batch: Vec<(Field, Field)>,
+}
+
+/// The pages that a CPU holds in one way.
+#[derive(Clone, Debug)]
+pub(super) enum Pages {
+    /// No more than a few: page + 1, or 0, each.
+    Few(Vec<Field>),
+    /// Any, each once: whether it is held.
+    Any(Plane),
 }
 
 /// The place of every variable.
@@ -333,11 +342,14 @@ fn cpu_layout(
     let page = 0..=i64::from(world.pages());
     let pages = PageHold::all()
         .map(|hold| {
-            let count = most_held(program, hold);
-            (
-                hold,
-                (0..count).map(|_| packer.field(page.clone())).collect(),
-            )
+            let pages = match (most_held(program, hold), hold) {
+                (None, PageHold::Lock(_)) => Pages::Any(packer.plane(world.pages())),
+                (count, _) => {
+                    let count = count.unwrap_or(MOST_HELD);
+                    Pages::Few((0..count).map(|_| packer.field(page.clone())).collect())
+                }
+            };
+            (hold, pages)
         })
         .collect();
     let batches_mlock = |op: &Op| matches!(op, Op::Folio(FolioOp::BatchAdd(..)));

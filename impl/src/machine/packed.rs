@@ -122,6 +122,14 @@ impl Plane {
             .map(move |word| word >> self.shift & mask)
     }
 
+    /// The pages whose bits are set.
+    pub(super) fn each(self, state: &[u64]) -> impl Iterator<Item = u16> + '_ {
+        let first = self.next(state, 0);
+        let pages =
+            std::iter::successors(Some(first), move |page| Some(self.next(state, page + 1)));
+        pages.take_while(move |&page| page < self.pages)
+    }
+
     /// Whether the bits of all pages from `from` up to `to` are set.
     pub(super) fn all(self, state: &[u64], mut from: u16, to: u16) -> bool {
         let to = to.min(self.pages);

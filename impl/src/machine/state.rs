@@ -2,7 +2,7 @@
 
 use super::dataflow::PageHold;
 use super::exec::Machine;
-use super::layout::CpuLayout;
+use super::layout::{CpuLayout, Pages};
 use super::lock::{LockName, Mode};
 use super::op::Pc;
 use super::packed::Plane;
@@ -231,16 +231,13 @@ impl<'a> State<'a> {
             .iter()
             .filter(move |(_, _, field)| field.get(words) != 0)
             .map(|&(class, index, _)| LockName { class, index });
-        let paged = layout.pages.iter().filter_map(|(hold, slots)| match hold {
-            PageHold::Lock(class) => Some((*class, slots)),
+        let paged = layout.pages.iter().filter_map(|(hold, pages)| match hold {
+            PageHold::Lock(class) => Some((*class, pages)),
             PageHold::Pin => None,
         });
-        named.chain(paged.flat_map(move |(class, slots)| {
-            let index = slots.iter().map(move |slot| slot.get(words));
-            index.filter(|&i| i > 0).map(move |i| LockName {
-                class,
-                index: i as u16 - 1,
-            })
+        named.chain(paged.flat_map(move |(class, pages)| {
+            let index = self.each(pages);
+            index.map(move |index| LockName { class, index })
         }))
     }
 
@@ -307,19 +304,19 @@ impl<'a> State<'a> {
 
     /// The pages that a CPU holds in one way.
     pub(super) fn held_pages(self, cpu: usize, hold: PageHold) -> impl Iterator<Item = u16> + 'a {
-        let layout = &self.machine.layout.cpus[cpu];
-        let slots = layout
-            .pages
-            .iter()
-            .find(|(h, _)| *h == hold)
-            .map(|(_, slots)| slots);
-        let words = self.words;
-        slots
-            .into_iter()
-            .flatten()
-            .map(move |slot| slot.get(words))
-            .filter(|&page| page > 0)
-            .map(|page| page as u16 - 1)
+        let mut all = self.cpu(cpu).pages.iter();
+        let pages = all.find(|(h, _)| *h == hold).map(|(_, pages)| pages);
+        pages.into_iter().flat_map(move |pages| self.each(pages))
+    }
+
+    fn each(self, pages: &'a Pages) -> impl Iterator<Item = u16> + 'a {
+        let (slots, plane) = match pages {
+            Pages::Few(slots) => (&slots[..], None),
+            Pages::Any(plane) => (&[][..], Some(plane)),
+        };
+        let held = slots.iter().map(move |slot| slot.get(self.words));
+        let held = held.filter(|&page| page > 0).map(|page| page as u16 - 1);
+        held.chain(plane.into_iter().flat_map(move |p| p.each(self.words)))
     }
 
     #[inline]

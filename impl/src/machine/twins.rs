@@ -5,9 +5,9 @@
 //! That is not so if somebody reaches into the page vectors of a certain CPU; then none are alike.
 
 use super::exec::Machine;
-use super::layout::CpuLayout;
+use super::layout::{CpuLayout, Pages};
 use super::op::Program;
-use super::packed::Field;
+use super::packed::{Field, Plane};
 use super::pagevec::Pagevec;
 use std::cmp::Ordering;
 
@@ -33,13 +33,27 @@ pub(super) fn groups(programs: &[Program], cpus: &[CpuLayout]) -> Vec<Vec<usize>
     groups
 }
 
-/// All that a CPU has of its own, but for its page vectors.
+/// All that a CPU has of its own, but for what it has of each page.
 fn fields(cpu: &CpuLayout) -> impl Iterator<Item = Field> + '_ {
     let locks = cpu.locks.iter().map(|(_, _, field)| *field);
-    let pages = cpu.pages.iter().flat_map(|(_, fields)| fields).copied();
+    let pages = cpu.pages.iter().filter_map(|(_, pages)| match pages {
+        Pages::Few(slots) => Some(slots),
+        Pages::Any(_) => None,
+    });
+    let pages = pages.flatten().copied();
     let batch = cpu.batch.iter().flat_map(|(page, kind)| [*page, *kind]);
     let own = [cpu.pc].into_iter().chain(cpu.slots.iter().copied());
     own.chain(locks).chain(pages).chain(batch)
+}
+
+/// What a CPU has of its own of each page: its page vectors, and the pages that it holds any of.
+fn planes(cpu: &CpuLayout) -> impl Iterator<Item = Plane> + '_ {
+    let held = cpu.pages.iter().filter_map(|(_, pages)| match pages {
+        Pages::Few(_) => None,
+        Pages::Any(plane) => Some(*plane),
+    });
+    let vectors = cpu.batches.iter().map(|(_, plane)| *plane);
+    vectors.chain(held)
 }
 
 impl Machine {
@@ -53,13 +67,10 @@ impl Machine {
     pub fn compare(&self, words: &[u64], a: usize, b: usize) -> Ordering {
         let (one, other) = (&self.layout.cpus[a], &self.layout.cpus[b]);
         let values = |cpu| fields(cpu).map(|field| field.get(words));
-        let vectors = |cpu: &CpuLayout| -> Vec<u64> {
-            let planes = cpu.batches.iter().map(|(_, plane)| plane);
-            planes.flat_map(|plane| plane.words(words)).collect()
-        };
+        let bits = |cpu| planes(cpu).flat_map(|plane| plane.words(words).collect::<Vec<u64>>());
         values(one)
             .cmp(values(other))
-            .then_with(|| vectors(one).cmp(&vectors(other)))
+            .then_with(|| bits(one).cmp(bits(other)))
     }
 
     /// Exchanges what two CPUs that are alike have of their own.
@@ -68,7 +79,7 @@ impl Machine {
         for (left, right) in fields(one).zip(fields(other)) {
             left.exchange(right, words);
         }
-        for ((_, left), (_, right)) in one.batches.iter().zip(&other.batches) {
+        for (left, right) in planes(one).zip(planes(other)) {
             for page in 0..self.world.pages() {
                 let (l, r) = (left.get(words, page), right.get(words, page));
                 left.set(words, page, r);

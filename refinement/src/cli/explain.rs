@@ -4,7 +4,7 @@ use super::options::{Explain, ReplayFile};
 use super::select::{concrete, selected};
 use super::{Ended, write_whole};
 use mlock_refinement::check;
-use mlock_refinement::counterexample::{self, Replay, Replayed};
+use mlock_refinement::counterexample::{self, Replay, Replayed, Topic};
 use mlock_refinement::fixture::{Named, read};
 use mlock_refinement::search::Options;
 use mlock_spec::Law;
@@ -17,7 +17,7 @@ pub fn explain(what: &Explain) -> Result<(), Ended> {
     let only = only
         .transpose()
         .map_err(|error| Ended::Usage(error.to_string()))?;
-    let mut drawn = 0;
+    let (mut drawn, mut limited) = (0, false);
     for named in selected(selection)? {
         let pages = selection.pages.unwrap_or_else(|| drawing_size(&named));
         let concrete = concrete(selection, &named, pages)?;
@@ -26,14 +26,17 @@ pub fn explain(what: &Explain) -> Result<(), Ended> {
         let laws = Law::ALL
             .into_iter()
             .filter(|law| only.is_none_or(|o| o == *law));
-        for law in laws {
-            let found = &report.laws[&law];
-            let Some(schedule) = counterexample::find(&system, found) else {
+        for topic in laws.map(Topic::Law).chain([Topic::Limit]) {
+            let Some(schedule) = counterexample::find(&system, &report, topic) else {
                 continue;
             };
             let name = &named.name;
-            let text = counterexample::draw(name, &concrete, &system, law, &report, &schedule);
+            let text = counterexample::draw(name, &concrete, &system, topic, &report, &schedule);
             anstream::println!("{text}");
+            let Topic::Law(law) = topic else {
+                limited = true;
+                continue;
+            };
             drawn += 1;
             if let Some(path) = what.save.as_ref().filter(|_| drawn == 1) {
                 let mut fixture = named.fixture.clone();
@@ -45,7 +48,12 @@ pub fn explain(what: &Explain) -> Result<(), Ended> {
         }
     }
     if drawn == 0 {
-        anstream::println!("No law is broken.");
+        let searched = if limited {
+            " up to the limit of the model"
+        } else {
+            ""
+        };
+        anstream::println!("No law is broken{searched}.");
     }
     Ok(())
 }

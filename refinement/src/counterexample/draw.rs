@@ -3,13 +3,13 @@
 //! A CPU's events are indented by call depth under the name of their function, and that line says
 //! where the function was read.
 
-use crate::check::{LawReport, Report, rest_of_cycle};
+use super::Topic;
+use crate::check::{Report, rest_of_cycle};
 use crate::fixture::Concrete;
 use crate::judge::Verdict;
 use crate::search::{Finding, Goal, System, Taken, shortest};
 use crate::system::{Judged, Order, Seen, Told};
 use mlock_impl::machine::{Instr, Kind, LockName, RegionKind};
-use mlock_spec::Law;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -22,26 +22,29 @@ const EVENTS: usize = 58;
 /// run into it, since a line has one event.
 const LAST: (usize, usize) = (35, 28);
 
+/// What it means that the model reached a limit.
+const BEYOND: &str =
+    "a number has no room for its value: what lies beyond this step was not searched.";
+
 /// Draws a schedule. `name` is what the fixture is called on a command line.
 pub fn draw(
     name: &str,
     concrete: &Concrete,
     system: &Judged,
-    law: Law,
+    topic: Topic,
     report: &Report,
     schedule: &[usize],
 ) -> String {
-    let broken = &report.laws[&law];
-    let mut out = title(name, concrete, law, schedule);
+    let mut out = title(name, concrete, topic, schedule);
     out += &heading(concrete);
     let mut drawing = Drawing::new(system);
     drawing.steps(schedule);
-    let closing = broken.broken.map(|(finding, _)| finding);
+    let closing = topic.found(report).map(|(finding, _)| finding);
     if closing == Some(Finding::LIVELOCK) {
         drawing.round();
     }
     out += &drawing.out;
-    consequence(&mut out, system, &drawing.state, broken);
+    consequence(&mut out, system, &drawing.state, closing);
     for other in closing.map_or(Vec::new(), |c| rest_of_cycle(&report.found, c)) {
         other_witness(&mut out, concrete, system, report, other);
     }
@@ -162,11 +165,15 @@ fn round(system: &Judged, state: &[u64]) -> (Vec<usize>, Vec<usize>) {
 }
 
 /// What is drawn, and how to draw it again.
-fn title(name: &str, concrete: &Concrete, law: Law, schedule: &[usize]) -> String {
+fn title(name: &str, concrete: &Concrete, topic: Topic, schedule: &[usize]) -> String {
     let mut out = String::new();
     let pages = concrete.world.thp_pages;
-    let _ = writeln!(out, "violation  {law}");
-    out += &wrapped(law.sentence());
+    let (heading, about) = match topic {
+        Topic::Law(law) => (format!("violation  {law}"), law.sentence()),
+        Topic::Limit => ("limit      of the model".to_owned(), BEYOND),
+    };
+    let _ = writeln!(out, "{heading}");
+    out += &wrapped(about);
     let _ = writeln!(out, "kernel     {}", concrete.kernel.name);
     out += &wrapped(concrete.kernel.about);
     let _ = writeln!(out, "scenario   {name} at {pages} pages per THP");
@@ -290,13 +297,12 @@ fn notes(seen: &Seen) -> Vec<String> {
 }
 
 /// What follows: who waits for whom, or where it ends if nobody interferes any more.
-fn consequence(out: &mut String, system: &Judged, state: &[u64], broken: &LawReport) {
+fn consequence(out: &mut String, system: &Judged, state: &[u64], found: Option<Finding>) {
     out.push('\n');
     let machine = system.machine();
     for cpu in 0..system.actors() {
         if let Some(blocker) = system.waits_for(state, cpu)
-            && (matches!(broken.broken, Some((Finding::DEADLOCK, _)))
-                || super::breaks_order(system, state, cpu))
+            && (found == Some(Finding::DEADLOCK) || super::breaks_order(system, state, cpu))
         {
             let by: Vec<String> = machine
                 .state(state)
@@ -316,12 +322,7 @@ fn consequence(out: &mut String, system: &Judged, state: &[u64], broken: &LawRep
             );
         }
     }
-    let told = |t: &Told| {
-        broken
-            .broken
-            .is_some_and(|(finding, _)| t.finding() == finding)
-    };
-    match Told::all().iter().find(|t| told(t)) {
+    match Told::all().iter().find(|t| Some(t.finding()) == found) {
         Some(Told::Nests(outer, inner)) => {
             let _ = writeln!(
                 out,

@@ -5,7 +5,7 @@ mod draw;
 
 pub use draw::draw;
 
-use crate::check::LawReport;
+use crate::check::Report;
 use crate::fixture::Fixture;
 use crate::search::{Finding, Goal, System, Taken, is_stuck, shortest};
 use crate::system::{Judged, Told};
@@ -50,9 +50,28 @@ pub enum Replayed {
     Diverges(usize, Vec<ReplayStep>),
 }
 
-/// The schedule of the shortest way to what breaks a law: one CPU a step.
-pub fn find(system: &Judged, broken: &LawReport) -> Option<Vec<usize>> {
-    let (finding, depth) = broken.broken?;
+/// What a drawing shows the shortest way to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// To a law that breaks.
+    Law(Law),
+    /// To a limit of the model, beyond which nothing was searched.
+    Limit,
+}
+
+impl Topic {
+    /// What a search found of it first, and how many steps that takes.
+    fn found(self, report: &Report) -> Option<(Finding, usize)> {
+        match self {
+            Topic::Law(law) => report.laws.get(&law)?.broken,
+            Topic::Limit => report.limit.map(|depth| (Told::Limit.finding(), depth)),
+        }
+    }
+}
+
+/// The schedule of the shortest way there: one CPU a step.
+pub fn find(system: &Judged, report: &Report, topic: Topic) -> Option<Vec<usize>> {
+    let (finding, depth) = topic.found(report)?;
     let deadlocked = |state: &[u64]| is_deadlock(system, state);
     let stuck = |state: &[u64]| is_stuck(system, state);
     let goal = match finding {

@@ -230,7 +230,7 @@ fn fate(mutation: &Mutation, trials: &[Trial]) -> Fate {
         if let Some(kill) = trial.kill(&report) {
             return Fate::Killed(kill);
         }
-        if report.limit {
+        if report.limit.is_some() {
             fate = Fate::NoProgram;
         } else if report.coverage != Coverage::Exhaustive && fate == Fate::Survived {
             fate = Fate::Undecided;

@@ -19,8 +19,6 @@ const MOST_REDUCED: usize = 2_000;
 /// How much of a scenario was seen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Extent {
-    /// Nothing: the numbers of the model have no room for so many pages.
-    OutOfRange,
     /// Some schedules.
     Sampled,
     /// All there is, with all reductions.
@@ -33,7 +31,6 @@ impl Extent {
     /// In a word or two.
     pub(crate) fn words(self) -> &'static str {
         match self {
-            Extent::OutOfRange => "too large for the model",
             Extent::Sampled => "sampled",
             Extent::Reduced => "searched with reductions",
             Extent::StepByStep => "searched step by step",
@@ -98,7 +95,7 @@ fn seen(report: Report, extent: Extent) -> Looked {
         extent,
         broken: broken(&report.laws),
         outcomes: report.outcomes,
-        limit: report.limit,
+        limit: report.limit.is_some(),
         states: report.counts.states,
     }
 }

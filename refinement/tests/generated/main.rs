@@ -22,7 +22,7 @@ use hunt::{Sweep, by_kernel, by_row, how, within_reach};
 use look::{Extent, contradiction, differs_in_another_way, look, sampled, system};
 use mlock_impl::kernel::Kernel;
 use mlock_refinement::check::check;
-use mlock_refinement::counterexample::{draw, find};
+use mlock_refinement::counterexample::{Topic, draw, find};
 use mlock_refinement::fixture::{Expected, Fixture, files, load, parse, print};
 use mlock_refinement::search::{Options, Scheduler};
 use mlock_spec::Law;
@@ -83,10 +83,7 @@ fn keeps(fixture: &Fixture, broken_by: &BTreeSet<Law>) -> Result<Extent, String>
     let system = system(fixture);
     let looked = look(&system);
     if looked.limit {
-        // At the sizes of the fixtures there must be room.
-        let large = fixture.pages[0] > 8;
-        let limit = || "the model reached a limit".to_owned();
-        return large.then_some(Extent::OutOfRange).ok_or_else(limit);
+        return Err("the model reached a limit".to_owned());
     }
     if let Some(law) = looked.broken.iter().find(|law| !broken_by.contains(law)) {
         return Err(format!("{law} is claimed, and breaks"));
@@ -172,9 +169,10 @@ fn told(fixture: &Fixture) -> String {
     let concrete = fixture.concrete(pages).unwrap();
     let report = check(&system, Options::default());
     let mut text = format!("again: mlockcheck explain {}\n", path.display());
-    for (law, found) in &report.laws {
-        if let Some(schedule) = find(&system, found) {
-            text += &draw("generated", &concrete, &system, *law, &report, &schedule);
+    let laws = Law::ALL.into_iter().map(Topic::Law);
+    for topic in laws.chain([Topic::Limit]) {
+        if let Some(schedule) = find(&system, &report, topic) {
+            text += &draw("generated", &concrete, &system, topic, &report, &schedule);
         }
     }
     text
