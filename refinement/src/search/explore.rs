@@ -8,11 +8,12 @@
 //! Last, states that left an actor out and turn out to lead to a state that is not deeper are looked
 //! at again, with the rest of the actors (see [`Reduction`]).
 
-use super::reduce::{Reduction, Walker, everyone, members};
-use super::roots::{AHEAD, Blocks, spread};
-use super::store::{Id, Opened, Store, is_known};
+use super::expand::{Found, Leads, Who, Worker};
+use super::reduce::Reduction;
+use super::roots::{AHEAD, spread};
+use super::store::{Id, Store, is_known};
 use super::stuck::{self, Onward};
-use super::{Finding, Notes, System, Taken};
+use super::{Finding, Notes, System};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -183,51 +184,6 @@ struct Search<'s, S: System> {
     returns: bool,
 }
 
-/// One thread's tools.
-struct Worker<'s, S: System> {
-    system: &'s S,
-    walker: Walker<'s, S>,
-    /// The state that steps are taken from.
-    from: Opened,
-    tried: Vec<Tried>,
-    sets: Vec<u32>,
-}
-
-/// What one chunk of states leads to.
-#[derive(Default)]
-struct Found {
-    steps: Vec<Led>,
-    /// The states of those steps that lead to something unknown.
-    unknown: Vec<u64>,
-    /// States without a way on.
-    ends: Vec<Id>,
-    findings: Vec<Finding>,
-    /// What actors that wait tell.
-    waiting: Vec<Finding>,
-    deadlock: bool,
-}
-
-/// Where a step leads.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Leads {
-    /// To a state at which the actors have come further.
-    Forwards,
-    /// To another one, as do all steps from where it was taken, as far as those go that were tried.
-    Back,
-    /// To another one, though some step from there leads forwards.
-    Aside,
-}
-
-/// A step, and where it led.
-#[derive(Clone, Copy)]
-struct Led {
-    from: Id,
-    /// Whether some actor was not tried.
-    left_out: bool,
-    leads: Leads,
-    to: Blocks,
-}
-
 impl<'s, S: System> Search<'s, S> {
     fn new(system: &'s S, options: Options) -> Self {
         let (store, words) = (Store::new(&system.blocks()), system.initial().len());
@@ -235,13 +191,7 @@ impl<'s, S: System> Search<'s, S> {
             store.words() == words && words > 0,
             "the blocks of a state are all its words"
         );
-        let worker = |_| Worker {
-            system,
-            walker: Walker::new(system, options.reduction),
-            from: store.opened(),
-            tried: (0..system.actors()).map(|_| Tried::default()).collect(),
-            sets: Vec::new(),
-        };
+        let worker = |_| Worker::new(system, &store, options.reduction);
         Search {
             system,
             options,
@@ -404,163 +354,9 @@ impl<'s, S: System> Search<'s, S> {
     }
 }
 
-/// Which actors of a state to try.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Who {
-    /// As few as suffice.
-    Enough,
-    /// Those that were left out.
-    Rest,
-}
-
 /// What a thread returns; a thread that panics takes the search with it.
 fn joined<T>(handle: std::thread::ScopedJoinHandle<'_, T>) -> T {
     handle
         .join()
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-}
-
-impl<S: System> Worker<'_, S> {
-    /// Takes steps from the states of one chunk.
-    fn expand(&mut self, store: &Store, chunk: &[Id], who: Who) -> Found {
-        let mut found = Found::default();
-        found.steps.reserve(2 * chunk.len());
-        let Worker {
-            system,
-            walker,
-            from,
-            tried,
-            sets,
-        } = self;
-        let all = everyone(system.actors());
-        for &id in chunk {
-            store.open(id, from);
-            let state = &from.words;
-            for one in tried.iter_mut() {
-                one.taken = None;
-            }
-            let mut set = enough(*system, walker, sets, state, tried);
-            if who == Who::Rest {
-                set = all & !set;
-                for actor in members(set) {
-                    tried[actor].attempt(*system, walker, state, actor);
-                }
-            }
-            found.findings.append(&mut walker.findings);
-            found.waiting.append(&mut walker.waiting);
-            let far = how_far(*system, state);
-            let further = |one: &Tried| one.far > far;
-            let moves = || members(set).map(|actor| &tried[actor]);
-            let moves = || moves().filter(|one| one.taken == Some(Taken::Moved));
-            let others = if moves().any(further) {
-                Leads::Aside
-            } else {
-                Leads::Back
-            };
-            for one in moves() {
-                let to = store.code(from, &one.next);
-                if !is_known(to) {
-                    found.unknown.extend(&one.next);
-                }
-                found.steps.push(Led {
-                    from: id,
-                    left_out: set != all && who == Who::Enough,
-                    leads: if further(one) {
-                        Leads::Forwards
-                    } else {
-                        others
-                    },
-                    to,
-                });
-            }
-            if set == all {
-                found.conclude(*system, walker, id, state, tried);
-            }
-        }
-        for told in [&mut found.findings, &mut found.waiting] {
-            told.sort();
-            told.dedup();
-        }
-        found
-    }
-}
-
-/// How far the actors have come together: where this rises from step to step, there is an end to it.
-fn how_far<S: System>(system: &S, state: &[u64]) -> u64 {
-    let labels = (0..system.actors()).map(|actor| u64::from(system.label(state, actor)));
-    labels.sum()
-}
-
-/// Tries sets of actors until one suffices: one of it moves, and none crashes.
-fn enough<S: System>(
-    system: &S,
-    walker: &mut Walker<'_, S>,
-    sets: &mut Vec<u32>,
-    state: &[u64],
-    tried: &mut [Tried],
-) -> u32 {
-    let mut last = 0;
-    walker.candidates(state, sets);
-    for &set in sets.iter() {
-        last = set;
-        for actor in members(set) {
-            tried[actor].attempt(system, walker, state, actor);
-        }
-        let has = |taken| members(set).any(|actor| tried[actor].taken == Some(taken));
-        if has(Taken::Moved) && !has(Taken::Crashed) {
-            break;
-        }
-    }
-    last
-}
-
-impl Found {
-    /// Notes what becomes of a state in which all actors were tried.
-    fn conclude<S: System>(
-        &mut self,
-        system: &S,
-        walker: &mut Walker<'_, S>,
-        id: Id,
-        state: &[u64],
-        tried: &[Tried],
-    ) {
-        let count = |taken| tried.iter().filter(|one| one.taken == Some(taken)).count();
-        if count(Taken::Done) == tried.len() {
-            system.end(state, &mut walker.notes);
-        }
-        let moved = count(Taken::Moved);
-        self.deadlock |= moved == 0 && count(Taken::Crashed) == 0 && count(Taken::Blocked) > 0;
-        // A crash is an end that this state reaches.
-        if moved == 0 || count(Taken::Crashed) > 0 {
-            self.ends.push(id);
-        }
-    }
-}
-
-/// An actor's attempt to take a step.
-#[derive(Default)]
-struct Tried {
-    taken: Option<Taken>,
-    next: Vec<u64>,
-    /// How far the actors have come there.
-    far: u64,
-}
-
-impl Tried {
-    fn attempt<S: System>(
-        &mut self,
-        system: &S,
-        walker: &mut Walker<'_, S>,
-        state: &[u64],
-        actor: usize,
-    ) {
-        if self.taken.is_some() {
-            return;
-        }
-        let taken = walker.go(state, actor, &mut self.next);
-        if taken == Taken::Moved {
-            self.far = how_far(system, &self.next);
-        }
-        self.taken = Some(taken);
-    }
 }

@@ -9,6 +9,7 @@
 //! * [`sample()`]: random schedules, where there is too much to search.
 //! * [`is_stuck`]: states from which no end can be reached.
 
+mod expand;
 mod explore;
 mod preemptions;
 mod reduce;
