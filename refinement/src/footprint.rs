@@ -8,8 +8,8 @@
 //! * A split is judged by the head's flag and by how far the folio reaches.
 //! * Who changes a mapping or `VM_LOCKED` is judged by what there is of both, in that address space.
 //!
-//! The laws of rest are asked when no call is in flight; calls begin and end in one order anyway
-//! ([`Object::Calls`]).
+//! The laws of rest are asked when a call ends and all others have ended, or have done nothing yet
+//! ([`Object::Rest`]).
 //! An amount that is accounted is judged by the actor's own debt alone.
 //! What a reader of the statistic can see while calls are in flight
 //! ([`Tally::transient`](crate::system::Tally::transient)) depends on more than that, and is known

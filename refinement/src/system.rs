@@ -143,7 +143,11 @@ impl Judged {
                 let mut wrong =
                     event.map(|Event::FreedMlocked| "bad page: freed mlocked".to_owned());
                 self.locking(state, cpu, &mut findings, &mut |text| wrong = Some(text));
-                if let Some(violation) = self.broken_at_rest(next) {
+                let call = |words| self.machine.state(words).call(cpu);
+                if call(state).is_some()
+                    && call(next).is_none()
+                    && let Some(violation) = self.broken_at_rest(next)
+                {
                     wrong = Some(violation);
                 }
                 Seen {
@@ -174,14 +178,22 @@ impl Judged {
     }
 
     fn broken_at_rest(&self, words: &[u64]) -> Option<String> {
-        let state = self.machine.state(words);
-        if (0..self.machine.programs().len()).any(|cpu| state.call(cpu).is_some()) {
-            return None;
-        }
-        let violations = self.violations(words, &self.abstract_state(words));
+        let violations = self.violations(words, &self.rest(words)?);
         violations
             .first()
             .map(|v| format!("{}: {}", v.law, v.pages))
+    }
+
+    /// The specification state in which no call is in flight that `words` stands for, if no call has
+    /// done anything: those that have begun may as well not have.
+    fn rest(&self, words: &[u64]) -> Option<State> {
+        let here = self.machine.state(words);
+        if (0..self.machine.programs().len()).any(|cpu| here.is_busy(cpu)) {
+            return None;
+        }
+        let mut state = self.abstract_state(words);
+        state.call.fill(None);
+        Some(state)
     }
 
     /// How a state in which no call is in flight breaks a law.
@@ -343,13 +355,11 @@ impl Judged {
         own.then_with(|| debt(a).cmp(&debt(b)))
     }
 
-    /// The laws of states in which no call is in flight.
+    /// The laws of states in which no call is in flight, or none has done anything yet.
     fn at_rest(&self, words: &[u64], findings: &mut Vec<Finding>, notes: &mut Tally) {
-        let here = self.machine.state(words);
-        if (0..self.machine.programs().len()).any(|cpu| here.call(cpu).is_some()) {
+        let Some(state) = self.rest(words) else {
             return;
-        }
-        let state = self.abstract_state(words);
+        };
         if !state.all_wanted().is_empty() {
             notes.exercise(Law::MlockTakesEffect);
         }

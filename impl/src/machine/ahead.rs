@@ -152,12 +152,15 @@ impl Machine {
             access.counts(&self.world, page..=page);
             counts = Some(page);
         }
-        let unmapped = counts.is_some_and(|page| here.mapcount(page) == 0);
-        if unmapped {
-            access.uncounted(&self.world)
-        } else {
-            access
+        if matches!(op, Op::Leave(_)) {
+            return Access::NONE;
         }
+        if !here.is_busy(cpu) && here.call(cpu).is_some() {
+            access.reads(Object::Rest, 0..=0);
+        }
+        let access = access.of_folios(&|page| here.folio(page));
+        let unmapped = counts.is_some_and(|page| here.mapcount(page) == 0);
+        if unmapped { access.uncounted() } else { access }
     }
 
     /// What `other` may do as long as `cpu` stands still, with entries as they are known.

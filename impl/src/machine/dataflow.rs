@@ -186,6 +186,8 @@ pub(super) struct Facts {
     pub(super) slot: Vec<usize>,
     /// For each instruction, and the end, the call it belongs to.
     pub(super) call: Vec<Option<u8>>,
+    /// For each instruction, and the end, whether the call has done something on some way there.
+    pub(super) begun: FixedBitSet,
     /// For each instruction, and the end, whether something jumps there, so that ways may meet.
     pub(super) meets: FixedBitSet,
 }
@@ -199,6 +201,7 @@ impl Facts {
             dead,
             slot,
             call: calls(program),
+            begun: begun(program),
             meets: program
                 .code
                 .iter()
@@ -305,6 +308,27 @@ fn dead(live: &FixedBitSet, slot: &[usize]) -> Vec<Reg> {
         .filter(|&reg| !done.put(slot[reg]))
         .map(|reg| Reg(reg as u16))
         .collect()
+}
+
+/// The places that a call comes to when it has done more than to set local variables.
+fn begun(program: &Program) -> FixedBitSet {
+    let mut begun = FixedBitSet::with_capacity(program.code.len() + 1);
+    let mut news = true;
+    while news {
+        news = false;
+        for (pc, instr) in program.code.iter().enumerate() {
+            let does = match instr.op {
+                Op::Enter(_) => false,
+                Op::Set(..) | Op::Jump(_) | Op::Branch(..) => begun.contains(pc),
+                _ => true,
+            };
+            let reached = instr.op.successors(pc as Pc);
+            for to in reached.into_iter().filter(|_| does) {
+                news |= !begun.put(usize::from(to));
+            }
+        }
+    }
+    begun
 }
 
 fn calls(program: &Program) -> Vec<Option<u8>> {

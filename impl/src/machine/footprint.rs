@@ -12,13 +12,28 @@
 //! As long as the page is mapped it is not the last one, so it merely adds; that the page stays mapped
 //! is what it reads.
 //! For a page that is not mapped see [`Access::uncounted`].
+//!
+//! A folio has one count for all its pages.
+//! So the instruction that is asked about counts for its page's whole folio ([`Access::of_folios`]);
+//! what others may do later counts for their pages alone: folios only get smaller, so if it is the same
+//! folio then, their page is one of those.
+//! (Where small pages are made into a folio, nothing is known: [`Op::MakeCompound`].)
+//!
+//! # Calls
+//!
+//! An observer may ask what there is whenever a call ends and all others have ended, or have begun and
+//! done nothing yet (they may as well not have begun).
+//! So it makes no difference when a call begins, but when it does something for the first time: that
+//! reads what the others' ends write ([`Object::Rest`]).
+//! Nor does it make a difference that a call ends sooner: the observer then asks when the last of the
+//! others has ended, and sees the same.
 
 use super::folio::{FolioOp, FolioSource};
 use super::interval::Interval;
 use super::lock::{Class, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Source};
-use super::world::World;
-use std::ops::RangeInclusive;
+use super::world::{RegionKind, World};
+use std::ops::{Range, RangeInclusive};
 
 /// The kinds of things in shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +55,8 @@ pub enum Object {
     VmLocked(u8),
     /// The statistic.
     Statistic,
-    /// Who is inside a call.
-    Calls,
+    /// Whether all calls have ended, or have done nothing yet.
+    Rest,
     /// A class of locks, by what names them.
     Lock(Class),
 }
@@ -70,7 +85,7 @@ impl Object {
             Object::Maps(mm) => MAPS + usize::from(mm).min(MMS - 1),
             Object::VmLocked(mm) => VM_LOCKED + usize::from(mm).min(MMS - 1),
             Object::Statistic => LOCKS - 2,
-            Object::Calls => LOCKS - 1,
+            Object::Rest => LOCKS - 1,
             Object::Lock(class) => LOCKS + class as usize,
         }
     }
@@ -196,15 +211,29 @@ impl Access {
 
     /// As this, for an instruction that counts references on a page that is not mapped: now the
     /// count matters, and whose pages count together.
-    pub fn uncounted(&self, world: &World) -> Access {
+    pub(super) fn uncounted(&self) -> Access {
         let mut all = *self;
         let refs = Object::Refs.index();
         if self.adds & 1 << refs != 0 {
-            all.writes(Object::Refs, pages(world));
-            all.reads(Object::Shape, pages(world));
-            all.reads(Object::Free, pages(world));
+            let Span(first, last) = self.changed[refs];
+            all.writes(Object::Refs, first..=last);
+            all.reads(Object::Shape, first..=last);
+            all.reads(Object::Free, first..=last);
         }
         all
+    }
+
+    /// As this, of an instruction that is about to be taken: references count for all pages of the
+    /// folios that it counts them on.
+    pub(super) fn of_folios(mut self, folio: &dyn Fn(u16) -> Range<u16>) -> Access {
+        let refs = Object::Refs.index();
+        for span in [&mut self.read[refs], &mut self.changed[refs]] {
+            if span.0 <= span.1 {
+                let last = folio(span.1).end.saturating_sub(1);
+                *span = Span(span.0.min(folio(span.0).start), span.1.max(last));
+            }
+        }
+        self
     }
 
     /// What one instruction does, local variables as far as they are `known`; a page whose
@@ -214,13 +243,14 @@ impl Access {
         let at = |page: &Expr| within(known(page), world.pages());
         match op {
             // A reference that passes between a CPU and its own page vector stays a reference.
-            Op::Set(..)
+            Op::Enter(_)
+            | Op::Set(..)
             | Op::Jump(_)
             | Op::Branch(..)
             | Op::VecAdd(..)
             | Op::VecTake(..)
             | Op::VecMove(..) => {}
-            Op::Enter(_) | Op::Leave(_) => all.writes(Object::Calls, 0..=0),
+            Op::Leave(_) => all.writes(Object::Rest, 0..=0),
             Op::Acquire(lock, Mode::Shared) | Op::TryAcquire(lock, Mode::Shared, _) => {
                 all.adds(Object::Lock(lock.class), locks(world, lock, known));
             }
@@ -237,7 +267,7 @@ impl Access {
             | Op::PutSplitRef(p, _) => all.counts(world, at(p)),
             Op::Free(p) => {
                 // With a page goes the rest of its folio.
-                let folio = regions_around(world, at(p));
+                let folio = folios_around(world, at(p));
                 all.writes(Object::Free, folio.clone());
                 all.writes(Object::Shape, folio.clone());
                 for flag in [Flag::Mlocked, Flag::Unevictable, Flag::DoubleMap] {
@@ -323,23 +353,23 @@ impl Access {
             FolioOp::ClearEntry(mm, p) => self.writes(Object::Maps(*mm), at(p)),
             FolioOp::TryFreezeRefs(p, _) => {
                 self.looks_at_folios(world, at(p));
-                self.reads(Object::Refs, pages(world));
-                self.writes(Object::Refs, pages(world));
+                self.reads(Object::Refs, folios_around(world, at(p)));
+                self.writes(Object::Refs, folios_around(world, at(p)));
             }
             FolioOp::UnfreezeRefs(p) => {
-                self.reads(Object::Shape, regions_around(world, at(p)));
-                self.writes(Object::Refs, pages(world));
+                self.reads(Object::Shape, folios_around(world, at(p)));
+                self.writes(Object::Refs, folios_around(world, at(p)));
             }
             FolioOp::Shrink(p) => self.writes(Object::Shape, at(p)),
             FolioOp::SplitTail(p, _) => {
-                self.reads(Object::Shape, regions_around(world, at(p)));
+                self.reads(Object::Shape, folios_around(world, at(p)));
                 for flag in [Flag::Mlocked, Flag::Lru, Flag::Unevictable] {
-                    self.reads(Object::Flag(flag), regions_around(world, at(p)));
+                    self.reads(Object::Flag(flag), folios_around(world, at(p)));
                     self.writes(Object::Flag(flag), at(p));
                 }
                 self.writes(Object::Shape, at(p));
                 self.writes(Object::Rides, at(p));
-                self.writes(Object::Refs, pages(world));
+                self.writes(Object::Refs, folios_around(world, at(p)));
             }
             FolioOp::SetMlockCount(p, _) => self.writes(Object::Flag(Flag::Unevictable), at(p)),
             FolioOp::SetVmFlags(area, _) => {
@@ -356,7 +386,7 @@ impl Access {
 
     /// Looks at how far folios reach, and at who maps them.
     fn looks_at_folios(&mut self, world: &World, at: RangeInclusive<u16>) {
-        let reach = regions_around(world, at);
+        let reach = folios_around(world, at);
         self.reads(Object::Shape, reach.clone());
         for mm in 0..world.mms {
             self.reads(Object::Maps(mm), reach.clone());
@@ -368,7 +398,7 @@ impl Access {
         for mm in 0..world.mms {
             self.reads(Object::Maps(mm), at.clone());
         }
-        self.adds(Object::Refs, pages(world));
+        self.adds(Object::Refs, at);
     }
 
     fn loads(&mut self, world: &World, source: &Source, known: &dyn Fn(&Expr) -> Interval) {
@@ -383,7 +413,7 @@ impl Access {
             Source::PageAt(mm, p) | Source::PteMaps(mm, p) | Source::MigrationAt(mm, p) => {
                 self.reads(Object::Maps(*mm), at(p));
             }
-            Source::HeldElsewhere(_) => self.reads(Object::Refs, pages(world)),
+            Source::HeldElsewhere(p) => self.reads(Object::Refs, at(p)),
             Source::Folio(source) => self.loads_of_folio(world, source, known),
             Source::Mapcount(p) => {
                 for mm in 0..world.mms {
@@ -411,14 +441,14 @@ impl Access {
         match source {
             FolioSource::ExtraRefs(p) => {
                 self.looks_at_folios(world, at(p));
-                self.reads(Object::Refs, pages(world));
+                self.reads(Object::Refs, folios_around(world, at(p)));
             }
             FolioSource::PmdMapcount(p) => self.looks_at_folios(world, at(p)),
             FolioSource::MappedByPtes(p) => {
                 self.looks_at_folios(world, at(p));
                 self.reads(Object::Flag(Flag::DoubleMap), at(p));
             }
-            FolioSource::Head(p) => self.reads(Object::Shape, regions_around(world, at(p))),
+            FolioSource::Head(p) => self.reads(Object::Shape, folios_around(world, at(p))),
             FolioSource::MlockCount(p) => self.reads(Object::Flag(Flag::Unevictable), at(p)),
             FolioSource::MigrationEntry(mm, p) => self.reads(Object::Maps(*mm), at(p)),
             FolioSource::LockedUnmarked(mm, p) => self.reads(Object::VmLocked(*mm), at(p)),
@@ -427,7 +457,7 @@ impl Access {
             }
             FolioSource::PteBatch(mm, p, end) => {
                 let pages = *at(p).start()..=(*at(p).end()).max(end.saturating_sub(1));
-                self.reads(Object::Shape, regions_around(world, pages.clone()));
+                self.reads(Object::Shape, folios_around(world, pages.clone()));
                 self.reads(Object::Maps(*mm), pages);
             }
         }
@@ -480,7 +510,7 @@ fn within(index: Interval, last: u16) -> RangeInclusive<u16> {
     bound(index.least)..=bound(index.most)
 }
 
-fn range(pages: &std::ops::Range<u16>) -> RangeInclusive<u16> {
+fn range(pages: &Range<u16>) -> RangeInclusive<u16> {
     pages.start..=pages.end.saturating_sub(1)
 }
 
@@ -491,8 +521,14 @@ fn region_pages(world: &World, region: u16) -> RangeInclusive<u16> {
         .map_or(0..=u16::MAX, |r| range(&r.pages()))
 }
 
-/// The pages of the regions around some pages.
-fn regions_around(world: &World, at: RangeInclusive<u16>) -> RangeInclusive<u16> {
-    let around = |page| region_pages(world, world.region_of(page) as u16);
+/// The pages of all folios that some pages may belong to: small pages are none but their own.
+fn folios_around(world: &World, at: RangeInclusive<u16>) -> RangeInclusive<u16> {
+    let around = |page| {
+        let region = world.region_of(page);
+        match world.regions.get(region) {
+            Some(small) if small.kind == RegionKind::Small => page..=page,
+            _ => region_pages(world, region as u16),
+        }
+    };
     *around(*at.start()).start()..=*around(*at.end()).end()
 }

@@ -198,6 +198,12 @@ impl<'a> State<'a> {
         self.machine.facts[cpu].call[usize::from(self.pc(cpu))]
     }
 
+    /// Whether a CPU is inside of a call, and has done something there.
+    pub fn is_busy(self, cpu: usize) -> bool {
+        let begun = &self.machine.facts[cpu].begun;
+        self.call(cpu).is_some() && begun.contains(usize::from(self.pc(cpu)))
+    }
+
     /// Whether a CPU has run all its calls.
     pub fn halted(self, cpu: usize) -> bool {
         usize::from(self.pc(cpu)) >= self.machine.programs[cpu].code.len()
