@@ -26,7 +26,7 @@
 
 use super::exec::Machine;
 use super::folio::FolioOp;
-use super::footprint::{Access, Object, counted, locks};
+use super::footprint::{Access, Ground, Object, counted, locks};
 use super::interval::{Interval, Places};
 use super::lock::{Class, Scope};
 use super::op::{Expr, Instr, Op, Pc, Program, Source};
@@ -43,7 +43,7 @@ pub struct Ahead {
     ways: Ways,
 }
 
-/// Who asks, and with which locks; the entries; and where the other stands, with its variables.
+/// Who asks, with which locks, and where there are single pages; the entries; and where the other stands, with its variables.
 type Key = [u64; 3 + OWN];
 
 /// Words of a CPU's variables that a key has room for; wider ones are looked up anew each time.
@@ -143,13 +143,13 @@ impl Machine {
     fn next_access(&self, state: &[u64], cpu: usize, op: &Op) -> Access {
         let here = self.state(state);
         let known = |e: &Expr| Interval::only(self.eval(state, cpu, e));
-        let mut access = Access::of(&self.world, op, &known);
+        let mut access = Access::of(self.ground(state), op, &known);
         let mut counts = counted(op).map(|page| self.eval(state, cpu, page) as u16);
         if let Op::Folio(FolioOp::BatchPut(_)) = op
             && let Some((page, _)) = here.batch(cpu).next()
         {
             access = Access::NONE;
-            access.counts(&self.world, page..=page);
+            access.counts(self.ground(state), page..=page);
             counts = Some(page);
         }
         if matches!(op, Op::Leave(_)) {
@@ -177,7 +177,11 @@ impl Machine {
         let pages = self.locked_pages(state, cpu, stops);
         let own = &self.layout.cpus[other].own;
         let mut key = [0; 3 + OWN];
-        key[0] = (other as u64) << 40 | (cpu as u64) << 32 | u64::from(held);
+        let ground = self.ground(state);
+        key[0] = u64::from(ground.single) << 48
+            | (other as u64) << 40
+            | (cpu as u64) << 32
+            | u64::from(held);
         key[1] = entries;
         key[2] = pages;
         for (place, &(word, bits)) in key[3..].iter_mut().zip(own) {
@@ -195,6 +199,7 @@ impl Machine {
             held,
             pages,
             entries,
+            ground,
         };
         let place = ahead.answers.len();
         let answer = look.from(state, &mut ahead.ways);
@@ -242,6 +247,17 @@ impl Machine {
         held.take(4).fold(0, |all, lock| {
             all << 16 | locked_page(lock.class, lock.index)
         })
+    }
+
+    /// The world, and where there are single pages: once they are, they stay so.
+    fn ground(&self, state: &[u64]) -> Ground<'_> {
+        let tail = self.layout.tail;
+        let regions = self.world.regions.iter().take(16).enumerate();
+        let single = regions.filter(|(_, r)| tail.none(state, r.start, r.start + r.len));
+        Ground {
+            world: &self.world,
+            single: single.fold(0, |all, (i, _)| all | 1 << i),
+        }
     }
 
     fn entries(&self, state: &[u64]) -> Entries {
@@ -297,6 +313,7 @@ struct Look<'m> {
     held: u32,
     pages: u64,
     entries: Entries,
+    ground: Ground<'m>,
 }
 
 impl Look<'_> {
@@ -330,12 +347,12 @@ impl Look<'_> {
         };
         let known = |e: &Expr| places.value(e, &ways.env);
         if let Op::Acquire(lock, _) = op
-            && self.stops(lock.class, locks(&machine.world, lock, &known))
+            && self.stops(lock.class, locks(self.ground, lock, &known))
         {
             return false;
         }
         if !op.is_local() {
-            all.join(&Access::of(&machine.world, op, &known));
+            all.join(&Access::of(self.ground, op, &known));
         }
         let defined = op.defines().map(|reg| {
             let now = self.defined(op, &known);

@@ -32,8 +32,8 @@ use super::folio::{FolioOp, FolioSource};
 use super::interval::Interval;
 use super::lock::{Class, Mode, Scope};
 use super::op::{Expr, Flag, LockRef, Op, Source};
-use super::world::{RegionKind, World};
-use std::ops::{Range, RangeInclusive};
+use super::world::World;
+use std::ops::{Deref, Range, RangeInclusive};
 
 /// The kinds of things in shared memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,22 @@ impl Span {
 
     fn join(self, other: Span) -> Span {
         Span(self.0.min(other.0), self.1.max(other.1))
+    }
+}
+
+/// The world, and which of its regions have no folio of more than one page, as things are.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'w> {
+    pub(super) world: &'w World,
+    /// A bit for each region; those that there is no bit for may have larger ones.
+    pub(super) single: u16,
+}
+
+impl Deref for Ground<'_> {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        self.world
     }
 }
 
@@ -238,9 +254,9 @@ impl Access {
 
     /// What one instruction does, local variables as far as they are `known`; a page whose
     /// references it counts is taken to be mapped.
-    pub(super) fn of(world: &World, op: &Op, known: &dyn Fn(&Expr) -> Interval) -> Access {
+    pub(super) fn of(ground: Ground<'_>, op: &Op, known: &dyn Fn(&Expr) -> Interval) -> Access {
         let mut all = Access::NONE;
-        let at = |page: &Expr| within(known(page), world.pages());
+        let at = |page: &Expr| within(known(page), ground.pages());
         match op {
             // A reference that passes between a CPU and its own page vector stays a reference.
             Op::Enter(_)
@@ -252,29 +268,29 @@ impl Access {
             | Op::VecMove(..) => {}
             Op::Leave(_) => all.writes(Object::Rest, 0..=0),
             Op::Acquire(lock, Mode::Shared) | Op::TryAcquire(lock, Mode::Shared, _) => {
-                all.adds(Object::Lock(lock.class), locks(world, lock, known));
+                all.adds(Object::Lock(lock.class), locks(ground, lock, known));
             }
             Op::Acquire(lock, Mode::Exclusive)
             | Op::TryAcquire(lock, Mode::Exclusive, _)
             | Op::Release(lock)
             | Op::ReleaseIfHeld(lock) => {
-                all.writes(Object::Lock(lock.class), locks(world, lock, known));
+                all.writes(Object::Lock(lock.class), locks(ground, lock, known));
             }
             Op::GetPage(p)
             | Op::GetPageUnlessZero(p, _)
             | Op::PutPage(p, _)
             | Op::GetSplitRef(p)
-            | Op::PutSplitRef(p, _) => all.counts(world, at(p)),
+            | Op::PutSplitRef(p, _) => all.counts(ground, at(p)),
             Op::Free(p) => {
                 // With a page goes the rest of its folio.
-                let folio = folios_around(world, at(p));
+                let folio = folios_around(ground, at(p));
                 all.writes(Object::Free, folio.clone());
                 all.writes(Object::Shape, folio.clone());
                 for flag in [Flag::Mlocked, Flag::Unevictable, Flag::DoubleMap] {
                     all.writes(Object::Flag(flag), folio.clone());
                 }
             }
-            Op::Load(_, source) | Op::BugOn(_, source, _) => all.loads(world, source, known),
+            Op::Load(_, source) | Op::BugOn(_, source, _) => all.loads(ground, source, known),
             Op::TestSet(flag, p, _) | Op::TestClear(flag, p, _) | Op::SetFlag(flag, p) => {
                 all.writes(Object::Flag(*flag), at(p));
             }
@@ -293,39 +309,39 @@ impl Access {
             }
             Op::ClearCompound(p) => all.writes(Object::Shape, at(p)),
             Op::SetPmd(mm, region, _) | Op::FillTable(mm, region) => {
-                all.writes(Object::Maps(*mm), region_pages(world, *region));
+                all.writes(Object::Maps(*mm), region_pages(ground, *region));
             }
             Op::ClearPte(mm, p, _) => {
-                all.counts(world, at(p));
+                all.counts(ground, at(p));
                 all.writes(Object::Maps(*mm), at(p));
             }
             Op::ClearHugePmd(mm, region, _) => {
-                all.counts(world, region_pages(world, *region));
-                all.writes(Object::Maps(*mm), region_pages(world, *region));
+                all.counts(ground, region_pages(ground, *region));
+                all.writes(Object::Maps(*mm), region_pages(ground, *region));
             }
             Op::CopyPmd(from, to, region) => {
-                all.reads(Object::Maps(*from), region_pages(world, *region));
-                all.writes(Object::Maps(*to), region_pages(world, *region));
+                all.reads(Object::Maps(*from), region_pages(ground, *region));
+                all.writes(Object::Maps(*to), region_pages(ground, *region));
             }
             Op::SetVmLocked(area, _) => {
                 all.writes(Object::VmLocked(area.mm), range(&area.pages));
             }
             Op::SetPte(mm, p) => {
-                all.counts(world, at(p));
+                all.counts(ground, at(p));
                 all.writes(Object::Maps(*mm), at(p));
             }
             Op::PteToMigration(mm, p, _) => {
-                all.counts(world, at(p));
+                all.counts(ground, at(p));
                 all.writes(Object::Maps(*mm), at(p));
             }
             Op::MigrationToPte(mm, old, new) => {
-                all.counts(world, at(new));
+                all.counts(ground, at(new));
                 all.writes(Object::Maps(*mm), at(old));
                 all.writes(Object::Maps(*mm), at(new));
             }
             Op::ClearMigration(mm, p) => all.writes(Object::Maps(*mm), at(p)),
             Op::MakeCompound(_) => return Access::everything(),
-            Op::Folio(op) => all.folio(world, op, known),
+            Op::Folio(op) => all.folio(ground, op, known),
         }
         all
     }
@@ -334,75 +350,75 @@ impl Access {
     ///
     /// A frozen reference count is a change of references, `VM_IO` one of the area, `mlock_count` one
     /// of the list that it is linked into, and a migration entry one of the mapping.
-    fn folio(&mut self, world: &World, op: &FolioOp, known: &dyn Fn(&Expr) -> Interval) {
-        let at = |page: &Expr| within(known(page), world.pages());
+    fn folio(&mut self, ground: Ground<'_>, op: &FolioOp, known: &dyn Fn(&Expr) -> Interval) {
+        let at = |page: &Expr| within(known(page), ground.pages());
         match op {
             FolioOp::FreezePmd(mm, region)
             | FolioOp::MigratePmd(mm, region)
             | FolioOp::RestorePmd(mm, region) => {
-                self.counts(world, region_pages(world, *region));
-                self.writes(Object::Maps(*mm), region_pages(world, *region));
+                self.counts(ground, region_pages(ground, *region));
+                self.writes(Object::Maps(*mm), region_pages(ground, *region));
             }
             FolioOp::SplitEntry(mm, region) => {
-                self.writes(Object::Maps(*mm), region_pages(world, *region));
+                self.writes(Object::Maps(*mm), region_pages(ground, *region));
             }
             FolioOp::FreezePte(mm, p) | FolioOp::RestorePte(mm, p) => {
-                self.counts(world, at(p));
+                self.counts(ground, at(p));
                 self.writes(Object::Maps(*mm), at(p));
             }
             FolioOp::ClearEntry(mm, p) => self.writes(Object::Maps(*mm), at(p)),
             FolioOp::TryFreezeRefs(p, _) => {
-                self.looks_at_folios(world, at(p));
-                self.reads(Object::Refs, folios_around(world, at(p)));
-                self.writes(Object::Refs, folios_around(world, at(p)));
+                self.looks_at_folios(ground, at(p));
+                self.reads(Object::Refs, folios_around(ground, at(p)));
+                self.writes(Object::Refs, folios_around(ground, at(p)));
             }
             FolioOp::UnfreezeRefs(p) => {
-                self.reads(Object::Shape, folios_around(world, at(p)));
-                self.writes(Object::Refs, folios_around(world, at(p)));
+                self.reads(Object::Shape, folios_around(ground, at(p)));
+                self.writes(Object::Refs, folios_around(ground, at(p)));
             }
             FolioOp::Shrink(p) => self.writes(Object::Shape, at(p)),
             FolioOp::SplitTail(p, _) => {
-                self.reads(Object::Shape, folios_around(world, at(p)));
+                self.reads(Object::Shape, folios_around(ground, at(p)));
                 for flag in [Flag::Mlocked, Flag::Lru, Flag::Unevictable] {
-                    self.reads(Object::Flag(flag), folios_around(world, at(p)));
+                    self.reads(Object::Flag(flag), folios_around(ground, at(p)));
                     self.writes(Object::Flag(flag), at(p));
                 }
                 self.writes(Object::Shape, at(p));
                 self.writes(Object::Rides, at(p));
-                self.writes(Object::Refs, folios_around(world, at(p)));
+                self.writes(Object::Refs, folios_around(ground, at(p)));
             }
             FolioOp::SetMlockCount(p, _) => self.writes(Object::Flag(Flag::Unevictable), at(p)),
             FolioOp::SetVmFlags(area, _) => {
                 self.writes(Object::VmLocked(area.mm), range(&area.pages));
             }
             FolioOp::BatchAdd(p, ..) => {
-                self.counts(world, at(p));
+                self.counts(ground, at(p));
                 self.reads(Object::Shape, at(p));
             }
             // Which page it is, the batch says.
-            FolioOp::BatchPut(_) => self.counts(world, pages(world)),
+            FolioOp::BatchPut(_) => self.counts(ground, pages(ground)),
         }
     }
 
     /// Looks at how far folios reach, and at who maps them.
-    fn looks_at_folios(&mut self, world: &World, at: RangeInclusive<u16>) {
-        let reach = folios_around(world, at);
+    fn looks_at_folios(&mut self, ground: Ground<'_>, at: RangeInclusive<u16>) {
+        let reach = folios_around(ground, at);
         self.reads(Object::Shape, reach.clone());
-        for mm in 0..world.mms {
+        for mm in 0..ground.mms {
             self.reads(Object::Maps(mm), reach.clone());
         }
     }
 
     /// Counts references on pages that are mapped, and stay so.
-    pub(super) fn counts(&mut self, world: &World, at: RangeInclusive<u16>) {
-        for mm in 0..world.mms {
+    pub(super) fn counts(&mut self, ground: Ground<'_>, at: RangeInclusive<u16>) {
+        for mm in 0..ground.mms {
             self.reads(Object::Maps(mm), at.clone());
         }
         self.adds(Object::Refs, at);
     }
 
-    fn loads(&mut self, world: &World, source: &Source, known: &dyn Fn(&Expr) -> Interval) {
-        let at = |page: &Expr| within(known(page), world.pages());
+    fn loads(&mut self, ground: Ground<'_>, source: &Source, known: &dyn Fn(&Expr) -> Interval) {
+        let at = |page: &Expr| within(known(page), ground.pages());
         match source {
             Source::Flag(flag, p) => self.reads(Object::Flag(*flag), at(p)),
             Source::PageLocked(p) => self.reads(Object::Lock(Class::PageLock), at(p)),
@@ -414,14 +430,14 @@ impl Access {
                 self.reads(Object::Maps(*mm), at(p));
             }
             Source::HeldElsewhere(p) => self.reads(Object::Refs, at(p)),
-            Source::Folio(source) => self.loads_of_folio(world, source, known),
+            Source::Folio(source) => self.loads_of_folio(ground, source, known),
             Source::Mapcount(p) => {
-                for mm in 0..world.mms {
+                for mm in 0..ground.mms {
                     self.reads(Object::Maps(mm), at(p));
                 }
             }
             Source::Pmd(mm, region) => {
-                self.reads(Object::Maps(*mm), region_pages(world, *region));
+                self.reads(Object::Maps(*mm), region_pages(ground, *region));
             }
             Source::PmdAt(mm, p) | Source::PtePresent(mm, p) => {
                 self.reads(Object::Maps(*mm), at(p));
@@ -433,22 +449,22 @@ impl Access {
 
     fn loads_of_folio(
         &mut self,
-        world: &World,
+        ground: Ground<'_>,
         source: &FolioSource,
         known: &dyn Fn(&Expr) -> Interval,
     ) {
-        let at = |page: &Expr| within(known(page), world.pages());
+        let at = |page: &Expr| within(known(page), ground.pages());
         match source {
             FolioSource::ExtraRefs(p) => {
-                self.looks_at_folios(world, at(p));
-                self.reads(Object::Refs, folios_around(world, at(p)));
+                self.looks_at_folios(ground, at(p));
+                self.reads(Object::Refs, folios_around(ground, at(p)));
             }
-            FolioSource::PmdMapcount(p) => self.looks_at_folios(world, at(p)),
+            FolioSource::PmdMapcount(p) => self.looks_at_folios(ground, at(p)),
             FolioSource::MappedByPtes(p) => {
-                self.looks_at_folios(world, at(p));
+                self.looks_at_folios(ground, at(p));
                 self.reads(Object::Flag(Flag::DoubleMap), at(p));
             }
-            FolioSource::Head(p) => self.reads(Object::Shape, folios_around(world, at(p))),
+            FolioSource::Head(p) => self.reads(Object::Shape, folios_around(ground, at(p))),
             FolioSource::MlockCount(p) => self.reads(Object::Flag(Flag::Unevictable), at(p)),
             FolioSource::MigrationEntry(mm, p) => self.reads(Object::Maps(*mm), at(p)),
             FolioSource::LockedUnmarked(mm, p) => self.reads(Object::VmLocked(*mm), at(p)),
@@ -457,7 +473,7 @@ impl Access {
             }
             FolioSource::PteBatch(mm, p, end) => {
                 let pages = *at(p).start()..=(*at(p).end()).max(end.saturating_sub(1));
-                self.reads(Object::Shape, folios_around(world, pages.clone()));
+                self.reads(Object::Shape, folios_around(ground, pages.clone()));
                 self.reads(Object::Maps(*mm), pages);
             }
         }
@@ -479,12 +495,12 @@ pub(super) fn counted(op: &Op) -> Option<&Expr> {
 
 /// What names a lock, as far as it is known.
 pub(super) fn locks(
-    world: &World,
+    ground: Ground<'_>,
     lock: &LockRef,
     known: &dyn Fn(&Expr) -> Interval,
 ) -> RangeInclusive<u16> {
     let index = known(&lock.index);
-    match (lock.class.scope(), &world.regions[..]) {
+    match (lock.class.scope(), &ground.regions[..]) {
         (Scope::Global, _) => 0..=0,
         // Whatever address it is computed from.
         (Scope::Region, [only]) => only.start..=only.start,
@@ -500,8 +516,8 @@ fn kinds(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-fn pages(world: &World) -> RangeInclusive<u16> {
-    0..=world.pages()
+fn pages(ground: Ground<'_>) -> RangeInclusive<u16> {
+    0..=ground.pages()
 }
 
 /// The indices that a computed one may be, up to the last one.
@@ -514,20 +530,23 @@ fn range(pages: &Range<u16>) -> RangeInclusive<u16> {
     pages.start..=pages.end.saturating_sub(1)
 }
 
-fn region_pages(world: &World, region: u16) -> RangeInclusive<u16> {
-    world
+fn region_pages(ground: Ground<'_>, region: u16) -> RangeInclusive<u16> {
+    ground
         .regions
         .get(usize::from(region))
         .map_or(0..=u16::MAX, |r| range(&r.pages()))
 }
 
-/// The pages of all folios that some pages may belong to: small pages are none but their own.
-fn folios_around(world: &World, at: RangeInclusive<u16>) -> RangeInclusive<u16> {
+/// The pages of all folios that some pages may belong to.
+fn folios_around(ground: Ground<'_>, at: RangeInclusive<u16>) -> RangeInclusive<u16> {
     let around = |page| {
-        let region = world.region_of(page);
-        match world.regions.get(region) {
-            Some(small) if small.kind == RegionKind::Small => page..=page,
-            _ => region_pages(world, region as u16),
+        let region = ground.region_of(page);
+        match u32::try_from(region)
+            .ok()
+            .and_then(|i| ground.single.checked_shr(i))
+        {
+            Some(single) if single & 1 == 1 => page..=page,
+            _ => region_pages(ground, region as u16),
         }
     };
     *around(*at.start()).start()..=*around(*at.end()).end()

@@ -6,7 +6,7 @@
 
 use super::dataflow::{Facts, MOST_HELD, PageHold, most_held};
 use super::folio::{FolioLayout, FolioOp};
-use super::footprint::{Access, Object};
+use super::footprint::{Access, Ground, Object};
 use super::interval::Interval;
 use super::lock::{Class, Scope};
 use super::op::{Flag, Op, Program, Reg, RegKind};
@@ -248,10 +248,11 @@ pub(super) struct Changed<'p> {
 
 impl<'p> Changed<'p> {
     fn by(world: &World, programs: &'p [Program]) -> Changed<'p> {
+        let ground = Ground { world, single: 0 };
         let changes = |program: &Program| {
             let mut all = Access::NONE;
             for instr in &program.code {
-                all.join(&Access::of(world, &instr.op, &|_| Interval::ANY));
+                all.join(&Access::of(ground, &instr.op, &|_| Interval::ANY));
             }
             all
         };

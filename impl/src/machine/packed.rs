@@ -144,6 +144,20 @@ impl Plane {
         true
     }
 
+    /// Whether no bit of the pages from `from` up to `to` is set.
+    pub(super) fn none(self, state: &[u64], mut from: u16, to: u16) -> bool {
+        let to = to.min(self.pages);
+        while from < to {
+            let (word, bit) = self.place(from);
+            let count = (64 - bit).min(u32::from(to - from));
+            if (state[word] >> bit).trailing_zeros() < count {
+                return false;
+            }
+            from += count as u16;
+        }
+        true
+    }
+
     /// The first page from `from` on whose bit is not set; the number of pages if there is none.
     pub fn next_clear(self, state: &[u64], mut from: u16) -> u16 {
         while from < self.pages {
