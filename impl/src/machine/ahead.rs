@@ -4,18 +4,21 @@
 //! From where a CPU stands, its program is run without memory: local variables start as what they
 //! are, what is loaded into them may be anything, a branch on something unknown goes both ways, and
 //! the footprints of all instructions on the way are joined.
-//! Of each variable it is kept between which numbers it lies; where a loop moves a bound, that bound
-//! is given up, so that there is an end to it.
+//! Of each variable it is kept between which numbers it lies, and of each page vector and batch from
+//! which page on it may hold any; where a loop moves a bound, that bound is given up, so that there is
+//! an end to it.
 //! (This is abstract interpretation over intervals, with widening at loops: Cousot and Cousot, 1977.)
 //!
 //! Where pages can change places (spare frames), or CPUs reach into each other's page vectors, nothing
 //! is known ahead: everybody interferes with everybody.
 //!
-//! Two things stop the others sooner:
+//! Locks stop the others sooner: nobody gets past the acquisition of a lock that the asking CPU holds for
+//! writing, as long as it stands still.
+//! Locks of pages count only where no split wipes them (up to v4.4 a split does).
 //!
-//! * **Locks.** Nobody gets past the acquisition of a lock that the asking CPU holds for writing, as
-//!   long as it stands still.
-//!   Locks of pages count only where no split wipes them (up to v4.4 a split does).
+//! Two things are known to stay:
+//!
+//! * **Single pages.** Where no page of a region is a tail, none will be.
 //! * **Entries.** What a page-middle-directory entry is now, it stays until somebody writes it.
 //!   So the others are first run with all entries as they are; entries that one of them
 //!   may write are then taken to be unknown, until no more are written.
@@ -25,12 +28,12 @@
 //!   that is mapped is known not to lose its last reference.
 
 use super::exec::Machine;
-use super::folio::FolioOp;
-use super::footprint::{Access, Ground, Object, counted, locks};
+use super::folio::{FolioOp, FolioSource};
+use super::footprint::{Access, Ground, Object, counted, folios_around, locks, within};
 use super::interval::{Interval, Places};
 use super::lock::{Class, Scope};
 use super::op::{Expr, Instr, Op, Pc, Program, Source};
-use super::pagevec::Pagevec;
+use super::pagevec::{Batch, Pagevec};
 use super::world::{Pmd, World};
 use rustc_hash::FxHashMap;
 
@@ -44,7 +47,7 @@ pub struct Ahead {
 }
 
 /// Who asks, with which locks, and where there are single pages; the entries; and where the other stands, with its variables.
-type Key = [u64; 3 + OWN];
+type Key = [u64; 4 + OWN];
 
 /// Words of a CPU's variables that a key has room for; wider ones are looked up anew each time.
 const OWN: usize = 4;
@@ -148,8 +151,6 @@ impl Machine {
         if let Op::Folio(FolioOp::BatchPut(_)) = op
             && let Some((page, _)) = here.batch(cpu).next()
         {
-            access = Access::NONE;
-            access.counts(self.ground(state), page..=page);
             counts = Some(page);
         }
         if matches!(op, Op::Leave(_)) {
@@ -176,7 +177,7 @@ impl Machine {
         let held = self.held_for_writing(state, cpu, stops);
         let pages = self.locked_pages(state, cpu, stops);
         let own = &self.layout.cpus[other].own;
-        let mut key = [0; 3 + OWN];
+        let mut key = [0; 4 + OWN];
         let ground = self.ground(state);
         key[0] = u64::from(ground.single) << 48
             | (other as u64) << 40
@@ -184,7 +185,11 @@ impl Machine {
             | u64::from(held);
         key[1] = entries;
         key[2] = pages;
-        for (place, &(word, bits)) in key[3..].iter_mut().zip(own) {
+        key[3] = self
+            .firsts(state, other)
+            .into_iter()
+            .fold(0, |all, first| all << 16 | u64::from(first));
+        for (place, &(word, bits)) in key[4..].iter_mut().zip(own) {
             *place = state[word] & bits;
         }
         if own.len() <= OWN
@@ -260,6 +265,20 @@ impl Machine {
         }
     }
 
+    /// The first page of each page vector of a CPU, then of its batch; past the last page if there is
+    /// none.
+    fn firsts(&self, state: &[u64], cpu: usize) -> [u16; Batch::ALL.len() + 1] {
+        let none = self.world.pages();
+        let mut firsts = [none; Batch::ALL.len() + 1];
+        let layout = &self.layout.cpus[cpu];
+        for &(batch, plane) in &layout.batches {
+            firsts[batch as usize] = plane.next(state, 0);
+        }
+        let batch = self.state(state).batch(cpu).map(|(page, _)| page);
+        firsts[Batch::ALL.len()] = batch.min().unwrap_or(none);
+        firsts
+    }
+
     fn entries(&self, state: &[u64]) -> Entries {
         let here = self.state(state);
         let mut entries = u64::MAX;
@@ -320,12 +339,20 @@ impl Look<'_> {
     fn from(&self, state: &[u64], ways: &mut Ways) -> Access {
         let machine = self.machine;
         let code = &machine.programs[self.cpu].code;
+        let slots = &machine.layout.cpus[self.cpu].slots;
+        let pages = i64::from(machine.world.pages());
         let places = Places {
             slot: &machine.facts[self.cpu].slot,
             range: &machine.layout.cpus[self.cpu].ranges,
+            firsts: slots.len(),
+            pages,
         };
-        let slots = &machine.layout.cpus[self.cpu].slots;
         let now = slots.iter().map(|slot| Interval::only(slot.get(state)));
+        let firsts = machine.firsts(state, self.cpu).into_iter();
+        let now = now.chain(firsts.map(|first| Interval {
+            least: first.into(),
+            most: pages,
+        }));
         ways.begin(machine.state(state).pc(self.cpu), code.len(), now);
         let mut all = Access::NONE;
         while let Some(mut pc) = ways.next() {
@@ -389,6 +416,7 @@ impl Look<'_> {
             if let Some((cond, _)) = cond {
                 places.learn(cond, holds, after);
             }
+            places.collect(after, op);
             if let Some((reg, now)) = defined {
                 places.set(after, reg, now);
             }
@@ -439,6 +467,14 @@ impl Look<'_> {
                 Source::PmdAt(mm, page) => self.entry(*mm, region_of(page)?),
                 Source::PtePresent(mm, page) => {
                     (self.raw(*mm, region_of(page)?)? == FULL).then_some(Interval::only(1))
+                }
+                // A head is no further up than its page.
+                Source::Folio(FolioSource::Head(page)) => {
+                    let at = within(known(page), world.pages());
+                    Some(Interval {
+                        least: i64::from(*folios_around(self.ground, at.clone()).start()),
+                        most: i64::from(*at.end()),
+                    })
                 }
                 _ => None,
             },

@@ -253,10 +253,13 @@ impl Machine {
         }
     }
 
-    /// The page of an entry of a CPU's batch, and what is to be done with it; 0 past the end.
+    /// The page of an entry of a CPU's batch, and what is to be done with it; past the end, past the
+    /// last page.
     fn batch_entry(&self, state: &[u64], cpu: usize, i: i64) -> (i64, i64) {
         let entry = self.state(state).batch(cpu).nth(i.max(0) as usize);
-        entry.map_or((0, 0), |(page, kind)| (page.into(), kind))
+        entry.map_or((self.world.pages().into(), 0), |(page, kind)| {
+            (page.into(), kind)
+        })
     }
 
     /// What a load would fetch, or nothing if it would be a bug.

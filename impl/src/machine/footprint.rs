@@ -395,8 +395,9 @@ impl Access {
                 self.counts(ground, at(p));
                 self.reads(Object::Shape, at(p));
             }
-            // Which page it is, the batch says.
-            FolioOp::BatchPut(_) => self.counts(ground, pages(ground)),
+            FolioOp::BatchPut(_) => {
+                self.counts(ground, at(&Expr::BatchPage(Box::new(0.into()))));
+            }
         }
     }
 
@@ -516,12 +517,8 @@ fn kinds(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-fn pages(ground: Ground<'_>) -> RangeInclusive<u16> {
-    0..=ground.pages()
-}
-
 /// The indices that a computed one may be, up to the last one.
-fn within(index: Interval, last: u16) -> RangeInclusive<u16> {
+pub(super) fn within(index: Interval, last: u16) -> RangeInclusive<u16> {
     let bound = |index: i64| index.clamp(0, i64::from(last)) as u16;
     bound(index.least)..=bound(index.most)
 }
@@ -538,7 +535,7 @@ fn region_pages(ground: Ground<'_>, region: u16) -> RangeInclusive<u16> {
 }
 
 /// The pages of all folios that some pages may belong to.
-fn folios_around(ground: Ground<'_>, at: RangeInclusive<u16>) -> RangeInclusive<u16> {
+pub(super) fn folios_around(ground: Ground<'_>, at: RangeInclusive<u16>) -> RangeInclusive<u16> {
     let around = |page| {
         let region = ground.region_of(page);
         match u32::try_from(region)

@@ -1,6 +1,8 @@
 //! Computing with what is known of local variables: each lies between two numbers.
 
-use super::op::{Expr, Reg};
+use super::folio::FolioOp;
+use super::op::{Expr, Op, Reg};
+use super::pagevec::{Batch, Pagevec};
 
 /// All whole numbers from the first to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +59,10 @@ pub(super) struct Places<'p> {
     pub(super) slot: &'p [usize],
     /// For each place, what may be there at all.
     pub(super) range: &'p [Interval],
+    /// The place of the first page of each page vector, and then of the batch, behind those of variables.
+    pub(super) firsts: usize,
+    /// The number past the last page, which is the first one where there is none.
+    pub(super) pages: i64,
 }
 
 impl Places<'_> {
@@ -84,6 +90,31 @@ impl Places<'_> {
         }
     }
 
+    /// The least page that may be in a page vector.
+    fn first(self, env: &Env, vec: Pagevec) -> i64 {
+        env.get(self.firsts + vec.of(0).1 as usize)
+            .map_or(0, |pages| pages.least)
+    }
+
+    /// The least page that may be in the batch.
+    fn of_batch(self, env: &Env) -> i64 {
+        env.get(self.firsts + Batch::ALL.len())
+            .map_or(0, |pages| pages.least)
+    }
+
+    /// Notes that an instruction puts a page into a page vector, or into the batch.
+    pub(super) fn collect(self, env: &mut Env, op: &Op) {
+        let (place, page) = match op {
+            Op::VecAdd(vec, page) | Op::VecMove(_, vec, page) => (vec.of(0).1 as usize, page),
+            Op::Folio(FolioOp::BatchAdd(page, ..)) => (Batch::ALL.len(), page),
+            _ => return,
+        };
+        let least = self.value(page, env).least;
+        if let Some(pages) = env.get_mut(self.firsts + place) {
+            pages.least = pages.least.min(least);
+        }
+    }
+
     /// What is known of a computation.
     pub(super) fn value(self, expr: &Expr, env: &Env) -> Interval {
         let both = |a, b| (self.value(a, env), self.value(b, env));
@@ -105,15 +136,23 @@ impl Places<'_> {
                 }
             }
             Expr::And(a, b) => and(both(a, b)),
-            Expr::Unsigned32(_)
-            | Expr::NextIn(..)
-            | Expr::CountIn(_)
-            | Expr::BatchLen
-            | Expr::BatchPage(_)
-            | Expr::BatchKind(_) => Interval {
-                least: 0,
-                most: i64::from(u32::MAX),
+            Expr::NextIn(vec, from) => {
+                let (first, from) = (self.first(env, *vec), self.value(from, env));
+                Interval {
+                    least: first.max(from.least).min(self.pages),
+                    most: self.pages,
+                }
+            }
+            Expr::BatchPage(_) => Interval {
+                least: self.of_batch(env),
+                most: self.pages,
             },
+            Expr::Unsigned32(_) | Expr::CountIn(_) | Expr::BatchLen | Expr::BatchKind(_) => {
+                Interval {
+                    least: 0,
+                    most: i64::from(u32::MAX),
+                }
+            }
             Expr::Not(a) => {
                 let a = self.value(a, env);
                 Interval {
@@ -224,6 +263,8 @@ mod tests {
         let places = Places {
             slot: &[0, 1],
             range: &[between(-4, 4), between(-4, 4)],
+            firsts: 2,
+            pages: 4,
         };
         let (x, y) = (
             || Box::new(Expr::Reg(Reg(0))),

@@ -37,7 +37,7 @@ pub(super) struct CpuLayout {
     pub(super) regs: Vec<Field>,
     /// The places that local variables share.
     pub(super) slots: Vec<Field>,
-    /// What may be in each of these places.
+    /// What may be in each of these places; then the pages of each page vector, and of the batch.
     pub(super) ranges: Vec<Interval>,
     /// Each lock that is not per page: class, index, and 0 free, 1 exclusive, 2 shared.
     pub(super) locks: Vec<(Class, u16, Field)>,
@@ -367,6 +367,11 @@ fn cpu_layout(
         let zero = dead.iter().map(|reg| (regs[usize::from(reg.0)], 0));
         stores(zero.chain([(pc, at as i64)]))
     };
+    let all = Interval {
+        least: 0,
+        most: world.pages().into(),
+    };
+    let pages_in = std::iter::repeat_n(all, Batch::ALL.len() + 1);
     let own = stores(fields.iter().chain([&pc]).map(|field| (*field, 0)));
     CpuLayout {
         own: own.iter().map(|one| (one.word, !one.keep)).collect(),
@@ -374,7 +379,11 @@ fn cpu_layout(
         batch,
         pc,
         regs,
-        ranges: fields.iter().map(|field| field.range()).collect(),
+        ranges: fields
+            .iter()
+            .map(|field| field.range())
+            .chain(pages_in)
+            .collect(),
         slots: fields,
         locks,
         pages,

@@ -64,7 +64,7 @@ pub enum Expr {
     CountIn(Pagevec),
     /// How many entries this CPU's batch has.
     BatchLen,
-    /// The page of an entry of this CPU's batch.
+    /// The page of an entry of this CPU's batch; past the last page of memory, if there is none.
     BatchPage(Box<Expr>),
     /// What an entry of this CPU's batch asks for ([`super::Batched`]).
     BatchKind(Box<Expr>),

@@ -15,6 +15,9 @@ pub enum Batch {
 }
 
 impl Batch {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Batch; 3] = [Batch::Munlock, Batch::Putback, Batch::LruAdd];
+
     /// The kernel's name.
     pub fn name(self) -> &'static str {
         match self {
