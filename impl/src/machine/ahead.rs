@@ -156,7 +156,7 @@ impl Machine {
         if matches!(op, Op::Leave(_)) {
             return Access::NONE;
         }
-        if !here.is_busy(cpu) && here.call(cpu).is_some() {
+        if self.facts[cpu].begins.contains(usize::from(here.pc(cpu))) {
             access.reads(Object::Rest, 0..=0);
         }
         let access = access.of_folios(&|page| here.folio(page));

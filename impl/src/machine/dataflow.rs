@@ -188,6 +188,8 @@ pub(super) struct Facts {
     pub(super) call: Vec<Option<u8>>,
     /// For each instruction, and the end, whether the call has done something on some way there.
     pub(super) begun: FixedBitSet,
+    /// For each instruction, whether it leads to such a place from one that is none.
+    pub(super) begins: FixedBitSet,
     /// For each instruction, and the end, whether something jumps there, so that ways may meet.
     pub(super) meets: FixedBitSet,
 }
@@ -196,12 +198,14 @@ impl Facts {
     pub(super) fn of(program: &Program) -> Facts {
         let live = live(program);
         let slot = slots(program, &live);
+        let begun = begun(program);
         let dead = live.iter().map(|here| dead(here, &slot)).collect();
         Facts {
             dead,
             slot,
             call: calls(program),
-            begun: begun(program),
+            begins: begins(program, &begun),
+            begun,
             meets: program
                 .code
                 .iter()
@@ -329,6 +333,30 @@ fn begun(program: &Program) -> FixedBitSet {
         }
     }
     begun
+}
+
+/// The instructions behind which a call has done something, and before which it has not.
+fn begins(program: &Program, begun: &FixedBitSet) -> FixedBitSet {
+    let mut begins = FixedBitSet::with_capacity(program.code.len());
+    for (pc, instr) in program.code.iter().enumerate() {
+        // The step goes on through local work.
+        let mut ahead: Vec<Pc> = instr.op.successors(pc as Pc).collect();
+        let mut seen = FixedBitSet::with_capacity(program.code.len() + 1);
+        while let Some(to) = ahead.pop() {
+            if seen.put(usize::from(to)) {
+                continue;
+            }
+            match program.code.get(usize::from(to)) {
+                Some(next) if next.op.is_local() => ahead.extend(next.op.successors(to)),
+                _ if begun.contains(usize::from(to)) => begins.insert(pc),
+                _ => {}
+            }
+        }
+        if begun.contains(pc) {
+            begins.set(pc, false);
+        }
+    }
+    begins
 }
 
 fn calls(program: &Program) -> Vec<Option<u8>> {
