@@ -241,3 +241,35 @@ fn of_pages(old: &State, new: &State, actor: Actor) -> Option<Transition> {
 fn affected(folios: &Folios, heads: &PageSet) -> PageSet {
     folios.covering(heads)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::load;
+    use std::path::Path;
+
+    #[test]
+    fn no_bit_that_can_be_seen_is_overlooked() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures");
+        let fixture = load(&fixtures.join("v3.7/munlock_vs_split.ron")).unwrap();
+        let system = fixture.concrete(2).unwrap().judged().unwrap();
+        let machine = system.machine();
+        let relation = Relation::new(machine, vec![Vec::new(); 2]);
+        let judge = Judge::new(machine, relation, Contract::ORIGINAL);
+        let nothing = vec![0; machine.words()];
+        let visible = machine.observable();
+        for bit in 0..64 * machine.words() {
+            let (mut one, mask) = (nothing.clone(), 1 << (bit % 64));
+            one[bit / 64] |= mask;
+            let seen = visible[bit / 64] & mask != 0;
+            if !seen && machine.state(&one).call(0) != machine.state(&nothing).call(0) {
+                continue;
+            }
+            assert!(judge.overlooks(machine, &one, 0, &one), "bit {bit}");
+            for (before, after) in [(&nothing, &one), (&one, &nothing)] {
+                let overlooked = judge.overlooks(machine, before, 0, after);
+                assert_eq!(overlooked, !seen, "bit {bit}");
+            }
+        }
+    }
+}

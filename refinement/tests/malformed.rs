@@ -1,7 +1,7 @@
 //! Fixtures that are none: whatever is done to the text of one, reading it never panics, and an error
 //! names the file and points at a line of it.
 
-use mlock_refinement::fixture::{LoadError, files, load, parse};
+use mlock_refinement::fixture::{Call, LoadError, Mm, files, load, parse};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -181,4 +181,20 @@ fn every_fixture_with_a_line_missing_is_read_or_pointed_at() {
             assert_eq!(is_read_or_pointed_at(&rest), Ok(()));
         }
     }
+}
+
+#[test]
+fn a_child_is_a_later_address_space_than_its_parent() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/v3.7/fork_vs_split.ron");
+    let mut fixture = load(&path).unwrap();
+    assert!(fixture.concrete(2).is_ok());
+    fixture.memory.mms.swap(0, 1);
+    for call in fixture.cpus.iter_mut().flatten() {
+        if *call == Call::Fork(Mm::A, Mm::B) {
+            *call = Call::Fork(Mm::B, Mm::A);
+        }
+    }
+    let (place, wrong) = fixture.concrete(2).unwrap_err();
+    assert_eq!(place, "Fork");
+    assert!(wrong.contains("a later address space"), "{wrong}");
 }

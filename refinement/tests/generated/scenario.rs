@@ -242,7 +242,7 @@ fn makes_sense(kernel: Kernel, raw: &[Vec<Call>], cpu: usize, at: usize, memory:
             Call::Fork(parent, child) => {
                 let empty = memory.mms[child as usize].maps.is_empty();
                 let fresh = !before.iter().any(|c| uses(c, child));
-                parent != child && empty && fresh && !elsewhere(child)
+                (parent as usize) < child as usize && empty && fresh && !elsewhere(child)
             }
             Call::Split(region) => thp(region) || large(region),
             Call::SplitToLarge(region) | Call::SplitPmd(_, region) => thp(region),
