@@ -92,13 +92,16 @@ pub fn never_seen(runs: &[Run<'_>]) -> BTreeSet<String> {
 
 /// Why something is never seen.
 #[rustfmt::skip]
-pub const REASONS: [Reason; 20] = [
+pub const REASONS: [Reason; 21] = [
     reason("the judge reads a transition off two states, and none that it can read is ill-formed", &[
         "guard/UnknownActor/refuses", "guard/UnknownMm/refuses", "guard/OutsideMemory/refuses", "guard/CallInFlight/*",
         "guard/NoCall/refuses", "guard/NoPages/refuses", "guard/NotPresent/refuses",
         "guard/CutsFolio/refuses", "guard/AlreadyMlocked/refuses", "guard/NotMlocked/refuses",
         "guard/NothingOwed/refuses", "guard/AlreadyHeads/refuses", "guard/AlreadyWanted/refuses",
         "guard/NotWanted/refuses",
+    ]),
+    reason("the area is not locked, and at this size none that is locked is as long", &[
+        "label/*munlock_vma_pages_range: vm_flags &= ~ VM_LOCKED (B: 0-*5)",
     ]),
     reason("no split of these kernels marks or clears", &["guard/MarksInSplit/refuses"]),
     reason("khugepaged joins fresh frames, one run of them, none marked", &[
