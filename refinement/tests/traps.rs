@@ -9,7 +9,7 @@
 
 use mlock_refinement::check::check;
 use mlock_refinement::counterexample::{Replay, Replayed, Topic, find};
-use mlock_refinement::fixture::{Call, Fixture, Mm, Range, load};
+use mlock_refinement::fixture::{Call, Fixture, Mm, Range, Verdict, load, parse};
 use mlock_refinement::search::{
     Coverage, Finding, Goal, Limits, Options, Reduction, System, Taken, explore, shortest,
 };
@@ -272,5 +272,63 @@ fn a_loop_that_nobody_can_interfere_with_is_a_livelock_and_not_a_search_without_
             found.first.contains_key(&Finding::LIVELOCK),
             "{reduction:?}"
         );
+    }
+}
+
+/// Small pages that one mm unlocks, while the other locks them again, which does nothing, and truncates.
+const OBSERVED_BETWEEN_CALLS: &str = r#"Fixture(
+    format: 1,
+    claim: "whoever looks between two calls sees something wrong",
+    source: "found by a long run",
+    kernel: "v3.15",
+    memory: Memory(
+        regions: [
+            Table,
+        ],
+        mms: [
+            MmMemory(
+                maps: [0],
+                locked: [Region(0)],
+            ),
+            MmMemory(
+                maps: [0],
+                locked: [Region(0)],
+            ),
+        ],
+        mlocked: [
+            Region(0),
+        ],
+    ),
+    cpus: [
+        [
+            Munlock(B, Region(0)),
+        ],
+        [
+            Mlock(A, Region(0)),
+            Truncate(Region(0)),
+        ],
+    ],
+    pages: [
+        2,
+    ],
+    laws: {},
+    outcomes: [],
+    counts: {},
+)
+"#;
+
+/// The laws of rest are asked between the two calls of a CPU, when the other one's has ended.
+#[test]
+fn reductions_do_not_lose_what_is_seen_between_two_calls() {
+    let fixture = parse(OBSERVED_BETWEEN_CALLS, "between.ron").unwrap();
+    let system = fixture.concrete(2).unwrap().judged().unwrap();
+    for reduction in [Reduction::NONE, Reduction::ALL] {
+        let options = Options {
+            reduction,
+            ..Options::default()
+        };
+        let report = check(&system, options);
+        let verdict = report.laws[&Law::MlockTakesEffect].verdict;
+        assert_eq!(verdict, Verdict::Violated, "{reduction:?}");
     }
 }

@@ -322,7 +322,7 @@ fn begun(program: &Program) -> FixedBitSet {
         news = false;
         for (pc, instr) in program.code.iter().enumerate() {
             let does = match instr.op {
-                Op::Enter(_) => false,
+                Op::Enter(_) | Op::Leave(_) => false,
                 Op::Set(..) | Op::Jump(_) | Op::Branch(..) => begun.contains(pc),
                 _ => true,
             };
