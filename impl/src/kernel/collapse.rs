@@ -2,7 +2,7 @@
 //!
 //! 1. A huge page is allocated.
 //! 2. Under `mmap_sem` and the anon_vma lock, both for writing, the page table is taken out of the
-//!    entry, under the PT lock.
+//!    entry, under the PT lock, if one area holds all of it.
 //! 3. Every page of it is locked and isolated; if one cannot be, or somebody else refers to it, all is
 //!    undone.
 //! 4. Page by page, its pte is cleared, its mark with it, and the page is freed.
@@ -21,7 +21,8 @@ use super::fault::page_add_new_anon_rmap;
 use super::pagevec::OnPage;
 use super::{Kernel, lru, page, rmap};
 use crate::machine::{
-    Asm, Batch, Class, Mode, Op, Pagevec, Pmd, Reg, RegKind, Region, Source, read, trylock,
+    Area, Asm, Batch, Class, FolioSource, Mode, Op, Pagevec, Pmd, Reg, RegKind, Region, Source,
+    read, trylock,
 };
 
 const CITE: &str = "v3.7 mm/huge_memory.c";
@@ -73,13 +74,15 @@ pub(super) fn collapse_huge_page(k: &mut Asm<'_>, region: u16, ways: Ways<'_>) {
         k.lock(Class::AnonVma, Mode::Exclusive, old.start);
         let table = k.local("table", RegKind::Flag);
         k.set(table, 0);
-        k.lock(Class::PageTable, Mode::Exclusive, ptl);
-        let pmd = k.load("pmd", RegKind::Small, Source::Pmd(MM, region));
-        k.if_(pmd.is(Pmd::Table), |k| {
-            k.emit(Op::SetPmd(MM, region, Pmd::None));
-            k.set(table, 1);
+        in_one_area(k, &old, |k| {
+            k.lock(Class::PageTable, Mode::Exclusive, ptl);
+            let pmd = k.load("pmd", RegKind::Small, Source::Pmd(MM, region));
+            k.if_(pmd.is(Pmd::Table), |k| {
+                k.emit(Op::SetPmd(MM, region, Pmd::None));
+                k.set(table, 1);
+            });
+            k.unlock(Class::PageTable, ptl);
         });
-        k.unlock(Class::PageTable, ptl);
         k.if_else(
             table,
             |k| {
@@ -110,6 +113,18 @@ pub(super) fn collapse_huge_page(k: &mut Asm<'_>, region: u16, ways: Ways<'_>) {
         );
         k.unlock(Class::MmapSem, ptl);
     });
+}
+
+/// What is to be done if one area holds the whole region: where a part of it is locked there are two.
+fn in_one_area(k: &mut Asm<'_>, old: &Region, then: impl FnOnce(&mut Asm<'_>)) {
+    let area = || Area {
+        mm: MM,
+        pages: old.pages(),
+    };
+    let locked = k.load("locked", RegKind::Flag, Source::VmLockedIn(area()));
+    let unlocked = Source::Folio(FolioSource::Unlocked(area()));
+    let unlocked = k.load("unlocked", RegKind::Flag, unlocked);
+    k.if_else(locked & unlocked, |_| {}, then);
 }
 
 /// Step 3; leaves 1 if all pages are isolated.
