@@ -1,6 +1,8 @@
 //! Drawings that no fixture asks for, since no kernel here does it: a livelock, as a stem and a loop; a
 //! limit of the model.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use mlock_refinement::check::{Report, check};
 use mlock_refinement::counterexample::{Topic, draw, find};
 use mlock_refinement::fixture::load;
