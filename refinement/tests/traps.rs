@@ -332,3 +332,52 @@ fn reductions_do_not_lose_what_is_seen_between_two_calls() {
         assert_eq!(verdict, Verdict::Violated, "{reduction:?}");
     }
 }
+
+/// Small pages that one CPU unlocks and khugepaged collapses, while another locks the first of them.
+const COLLAPSED_BESIDE_A_PART: &str = r#"Fixture(
+    format: 1,
+    claim: "generated",
+    source: "generated",
+    kernel: "v5.14",
+    memory: Memory(
+        regions: [
+            Table,
+            Spare(0),
+        ],
+        mms: [
+            MmMemory(
+                maps: [0],
+                locked: [Region(0)],
+            ),
+        ],
+        mlocked: [
+            Region(0),
+        ],
+    ),
+    cpus: [
+        [
+            Munlock(A, Region(0)),
+            Collapse(0),
+        ],
+        [
+            Mlock(A, FirstHalf(0)),
+        ],
+    ],
+    pages: [
+        2,
+    ],
+    laws: {},
+    outcomes: [],
+    counts: {},
+)
+"#;
+
+/// No huge page is made across two areas: its mark would outlive the lock of the one.
+#[test]
+fn khugepaged_leaves_a_region_alone_of_which_a_part_is_locked() {
+    let fixture = parse(COLLAPSED_BESIDE_A_PART, "part.ron").unwrap();
+    let system = fixture.concrete(2).unwrap().judged().unwrap();
+    let report = check(&system, Options::default());
+    let verdict = report.laws[&Law::MunlockTakesEffect].verdict;
+    assert_eq!(verdict, Verdict::Holds);
+}

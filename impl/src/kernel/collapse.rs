@@ -15,6 +15,8 @@
 //!
 //! * Empty ptes, which the kernel fills with zeroes: a table with one is left alone. So is one with a page
 //!   that others map too, which since v5.8 need not be.
+//! * Areas, but for where `VM_LOCKED` begins and ends. The kernel looks for the area before it takes the
+//!   anon_vma lock; `mmap_sem` keeps it as it is either way.
 //! * What is read here is v3.7; the steps that touch a mark are each family's own.
 
 use super::fault::page_add_new_anon_rmap;

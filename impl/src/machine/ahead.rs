@@ -46,7 +46,8 @@ pub struct Ahead {
     ways: Ways,
 }
 
-/// Who asks, with which locks, and where there are single pages; the entries; and where the other stands, with its variables.
+/// Who asks, with which locks, and where there are single pages; the entries; the first pages of the
+/// other's page vectors and batch; and where it stands, with its variables.
 type Key = [u64; 4 + OWN];
 
 /// Words of a CPU's variables that a key has room for; wider ones are looked up anew each time.
@@ -257,7 +258,12 @@ impl Machine {
     /// The world, and where there are single pages: once they are, they stay so.
     fn ground(&self, state: &[u64]) -> Ground<'_> {
         let tail = self.layout.tail;
-        let regions = self.world.regions.iter().take(16).enumerate();
+        let regions = self
+            .world
+            .regions
+            .iter()
+            .take(u16::BITS as usize)
+            .enumerate();
         let single = regions.filter(|(_, r)| tail.none(state, r.start, r.start + r.len));
         Ground {
             world: &self.world,

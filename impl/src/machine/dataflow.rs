@@ -338,7 +338,8 @@ fn begun(program: &Program) -> FixedBitSet {
 /// The instructions behind which a call has done something, and before which it has not.
 fn begins(program: &Program, begun: &FixedBitSet) -> FixedBitSet {
     let mut begins = FixedBitSet::with_capacity(program.code.len());
-    for (pc, instr) in program.code.iter().enumerate() {
+    let places = program.code.iter().enumerate();
+    for (pc, instr) in places.filter(|(pc, _)| !begun.contains(*pc)) {
         // The step goes on through local work.
         let mut ahead: Vec<Pc> = instr.op.successors(pc as Pc).collect();
         let mut seen = FixedBitSet::with_capacity(program.code.len() + 1);
@@ -351,9 +352,6 @@ fn begins(program: &Program, begun: &FixedBitSet) -> FixedBitSet {
                 _ if begun.contains(usize::from(to)) => begins.insert(pc),
                 _ => {}
             }
-        }
-        if begun.contains(pc) {
-            begins.set(pc, false);
         }
     }
     begins

@@ -131,26 +131,22 @@ impl Plane {
     }
 
     /// Whether the bits of all pages from `from` up to `to` are set.
-    pub(super) fn all(self, state: &[u64], mut from: u16, to: u16) -> bool {
-        let to = to.min(self.pages);
-        while from < to {
-            let (word, bit) = self.place(from);
-            let count = (64 - bit).min(u32::from(to - from));
-            if (state[word] >> bit).trailing_ones() < count {
-                return false;
-            }
-            from += count as u16;
-        }
-        true
+    pub(super) fn all(self, state: &[u64], from: u16, to: u16) -> bool {
+        self.all_are(true, state, from, to)
     }
 
     /// Whether no bit of the pages from `from` up to `to` is set.
-    pub(super) fn none(self, state: &[u64], mut from: u16, to: u16) -> bool {
+    pub(super) fn none(self, state: &[u64], from: u16, to: u16) -> bool {
+        self.all_are(false, state, from, to)
+    }
+
+    fn all_are(self, set: bool, state: &[u64], mut from: u16, to: u16) -> bool {
         let to = to.min(self.pages);
         while from < to {
             let (word, bit) = self.place(from);
             let count = (64 - bit).min(u32::from(to - from));
-            if (state[word] >> bit).trailing_zeros() < count {
+            let as_wanted = if set { state[word] } else { !state[word] };
+            if (as_wanted >> bit).trailing_ones() < count {
                 return false;
             }
             from += count as u16;

@@ -24,7 +24,7 @@ const LAST: (usize, usize) = (35, 28);
 
 /// What it means that the model reached a limit.
 const BEYOND: &str =
-    "a number has no room for its value: what lies beyond this step was not searched.";
+    "The model has no room for what comes next: what lies beyond this step was not searched.";
 
 /// Draws a schedule. `name` is what the fixture is called on a command line.
 pub fn draw(
